@@ -1,0 +1,461 @@
+"""Messages: what venues said, in one shape; the events everything else in Penstock stands on."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Protocol
+from uuid import UUID
+
+from sqlalchemy import BigInteger, DateTime, LargeBinary
+from sqlmodel import Field, SQLModel
+
+from domain.connectors import Connector, Secrets
+from domain.errors import DomainError, InvalidInput
+from domain.identity import Viewer
+from domain.live import LiveStream
+from domain.paging import Page, Window
+from domain.positions import Position
+
+FILTER_LIMIT = 100
+SAVE_LIMIT = 10_000
+SAMPLE_INTERVAL_MS = (10, 3_600_000)
+
+
+class MessageType(Enum):
+    """What a message tells."""
+
+    TRADE = "trade"
+    TICKER = "ticker"
+    QUOTE = "quote"
+    BOOK = "book"
+    CANDLE = "candle"
+    OTHER = "other"
+
+
+class Side(Enum):
+    """Which side took liquidity: the aggressor's."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+
+class MessageOrder(Enum):
+    """Order of a page: by the time Penstock received the messages."""
+
+    NEWEST_FIRST = "newest_first"
+    OLDEST_FIRST = "oldest_first"
+
+
+@dataclass(slots=True)
+class Tick:
+    """One message as a normaliser reads it from a frame, before Penstock gives it an id.
+
+    `data` is the JSON text of the venue untouched: the frame when it carries one message, else the element of the
+    frame that holds this one. `detail` is the JSON that `detail_of` reads. `key` is equal for two ticks of
+    one connector exactly when the venue sent the same thing twice (None: cannot be told). `run` is the
+    closed range of venue sequence numbers this tick covers, for venues that number the messages of one
+    instrument and type without holes (None elsewhere).
+    """
+
+    exchange: str
+    instrument: str
+    type: MessageType
+    price: Decimal | None
+    quantity: Decimal | None
+    side: Side | None
+    sequence: str | None
+    event_time: datetime | None
+    data: str
+    detail: str | None = None
+    key: str | None = None
+    run: tuple[int, int] | None = None
+
+
+@dataclass(slots=True)
+class Message:
+    """A stored message. Not an SQLModel entity: thousands are read a second, and none is ever changed."""
+
+    id: int
+    workspace_id: UUID
+    connector_id: UUID
+    exchange: str
+    instrument: str
+    type: MessageType
+    price: Decimal | None
+    quantity: Decimal | None
+    side: Side | None
+    sequence: str | None
+    event_time: datetime | None
+    received_at: datetime
+    data: str
+    detail: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TickerDetail:
+    """Best bid and ask and the last 24 hours."""
+
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    open: Decimal | None = None
+    high: Decimal | None = None
+    low: Decimal | None = None
+    volume: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteDetail:
+    """Best bid and ask; the message's price is their middle."""
+
+    bid: Decimal | None = None
+    bid_quantity: Decimal | None = None
+    ask: Decimal | None = None
+    ask_quantity: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BookLevel:
+    """A price level; quantity 0 takes the level out of the book."""
+
+    price: Decimal
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class BookDetail:
+    """An order book (`snapshot`) or what changed in it."""
+
+    snapshot: bool
+    bids: list[BookLevel]
+    asks: list[BookLevel]
+
+
+@dataclass(frozen=True, slots=True)
+class CandleDetail:
+    """Open, high, low, close and volume over `interval` (the venue's own name for it)."""
+
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    interval: str | None = None
+    start: datetime | None = None
+    closed: bool | None = None
+
+
+MessageDetail = TickerDetail | QuoteDetail | BookDetail | CandleDetail
+
+
+def detail_of(message: Message) -> MessageDetail | None:
+    """The normalised facts beyond price and quantity, read from the stored JSON; None for types without."""
+    if message.detail is None:
+        return None
+    facts: dict[str, Any] = json.loads(message.detail)
+    match message.type:
+        case MessageType.TICKER:
+            return TickerDetail(**_decimals(facts))
+        case MessageType.QUOTE:
+            return QuoteDetail(**_decimals(facts))
+        case MessageType.BOOK:
+            return BookDetail(
+                snapshot=facts["snapshot"], bids=_levels(facts["bids"]), asks=_levels(facts["asks"])
+            )
+        case MessageType.CANDLE:
+            start = facts.pop("start", None)
+            named = {name: facts.pop(name, None) for name in ("interval", "closed")}
+            return CandleDetail(
+                **_decimals(facts),
+                **named,
+                start=None if start is None else datetime.fromisoformat(start),
+            )
+    return None
+
+
+def _decimals(facts: Mapping[str, str | None]) -> dict[str, Any]:
+    return {name: None if text is None else Decimal(text) for name, text in facts.items()}
+
+
+def _levels(levels: Sequence[tuple[str, str]]) -> list[BookLevel]:
+    return [BookLevel(Decimal(price), Decimal(quantity)) for price, quantity in levels]
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFilter:
+    """Which messages: an empty set asks for all; `since` (inclusive) and `until` (exclusive) are receive times."""
+
+    workspace_id: UUID
+    connector_ids: frozenset[UUID] = frozenset()
+    exchanges: frozenset[str] = frozenset()
+    instruments: frozenset[str] = frozenset()
+    types: frozenset[MessageType] = frozenset()
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("connector_ids", "exchanges", "instruments", "types"):
+            if len(getattr(self, name)) > FILTER_LIMIT:
+                raise InvalidInput(field=f"filter.{name}", reason=f"at most {FILTER_LIMIT} values")
+        if self.since and self.until and self.since >= self.until:
+            raise InvalidInput(field="filter.until", reason="must be after since")
+
+    def admits(self, message: Message) -> bool:
+        """Whether a live message passes."""
+        return (
+            message.workspace_id == self.workspace_id
+            and (not self.instruments or message.instrument in self.instruments)
+            and (not self.connector_ids or message.connector_id in self.connector_ids)
+            and (not self.types or message.type in self.types)
+            and (not self.exchanges or message.exchange in self.exchanges)
+            and (self.since is None or message.received_at >= self.since)
+            and (self.until is None or message.received_at < self.until)
+        )
+
+
+class DeliveryMode(Enum):
+    """What a subscriber gets when messages come faster than it wants or can read."""
+
+    EVERY = "every"
+    LATEST = "latest"
+    SAMPLE = "sample"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How to deliver; `interval_ms` belongs to SAMPLE alone."""
+
+    mode: DeliveryMode = DeliveryMode.EVERY
+    interval_ms: int | None = None
+
+    def __post_init__(self) -> None:
+        low, high = SAMPLE_INTERVAL_MS
+        if self.mode is DeliveryMode.SAMPLE:
+            if self.interval_ms is None or not low <= self.interval_ms <= high:
+                raise InvalidInput(
+                    field="delivery.intervalMs", reason=f"SAMPLE needs one from {low} to {high}"
+                )
+        elif self.interval_ms is not None:
+            raise InvalidInput(field="delivery.intervalMs", reason="belongs to SAMPLE alone")
+
+
+class GapReason(Enum):
+    """Why messages between two cursors were not sent."""
+
+    SLOW_CONSUMER = "slow_consumer"
+    RETENTION = "retention"
+    RESET = "reset"
+    OVERLOAD = "overload"
+
+
+@dataclass(slots=True)
+class MessageBatch:
+    """Messages announced together; `cursor` is where a reader stands after them."""
+
+    messages: list[Message]
+    position: Position
+    published_at: datetime
+    key: str | None = None  # newest-wins slot of LATEST and SAMPLE: the instrument; None for EVERY
+
+    @property
+    def cursor(self) -> str:
+        """The position as clients carry it."""
+        return self.position.encode()
+
+
+@dataclass(slots=True)
+class Gap:
+    """Messages the subscriber did not get: those after `after`, up to `before`."""
+
+    after: str | None
+    before: str
+    missed: int | None
+    reason: GapReason
+
+
+MessageEvent = MessageBatch | Gap
+
+
+class Feed(Protocol):
+    """The live stream, as subscriptions read it."""
+
+    def messages(
+        self, filter: MessageFilter, after: str | None, delivery: Delivery
+    ) -> LiveStream[MessageEvent]:
+        """Messages from `after` on, or from now on; raises InvalidInput for a cursor that is none."""
+
+
+class MessageBatchRecord(SQLModel, table=True):
+    """One committed COPY, as far as one connector had a part in it; `id` is its first message's."""
+
+    __tablename__ = "message_batches"
+
+    id: int = Field(primary_key=True, sa_type=BigInteger)
+    workspace_id: UUID = Field(foreign_key="workspaces.id")
+    connector_id: UUID
+    last_id: int = Field(sa_type=BigInteger)
+    message_count: int
+    byte_count: int = Field(sa_type=BigInteger)
+    first_received_at: datetime = Field(sa_type=DateTime(timezone=True))
+    last_received_at: datetime = Field(sa_type=DateTime(timezone=True))
+    duration_ms: float
+    idempotency_key: str | None = Field(default=None, max_length=200)
+
+
+class QuarantineReason(Enum):
+    """Why a frame could not become messages."""
+
+    MALFORMED = "malformed"
+    UNEXPECTED = "unexpected"
+    INVALID_VALUE = "invalid_value"
+    TOO_LARGE = "too_large"
+
+
+class QuarantineState(Enum):
+    """Whether a quarantined frame was understood since."""
+
+    HELD = "held"
+    REPLAYED = "replayed"
+
+
+class QuarantinedFrame(SQLModel, table=True):
+    """A frame that could not be understood, kept whole (up to the size limit) until it can."""
+
+    __tablename__ = "quarantined_frames"
+
+    id: UUID = Field(primary_key=True)
+    workspace_id: UUID = Field(foreign_key="workspaces.id")
+    connector_id: UUID
+    received_at: datetime = Field(sa_type=DateTime(timezone=True))
+    reason: QuarantineReason
+    explanation: str
+    source: str
+    frame: bytes = Field(sa_type=LargeBinary)
+    frame_bytes: int
+    state: QuarantineState = QuarantineState.HELD
+    replayed_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+
+
+class SequenceGap(SQLModel, table=True):
+    """Venue sequence numbers that never arrived: those after `after_sequence`, before `before_sequence`."""
+
+    __tablename__ = "sequence_gaps"
+
+    id: UUID = Field(primary_key=True)
+    workspace_id: UUID = Field(foreign_key="workspaces.id")
+    connector_id: UUID
+    instrument: str
+    type: MessageType
+    after_sequence: int = Field(sa_type=BigInteger)
+    before_sequence: int = Field(sa_type=BigInteger)
+    missed: int = Field(sa_type=BigInteger)
+    noticed_at: datetime = Field(sa_type=DateTime(timezone=True))
+
+
+class CannotNormalise(DomainError):
+    """A frame that a normaliser does not understand: it goes to quarantine, whole."""
+
+    def __init__(self, reason: QuarantineReason, explanation: str) -> None:
+        super().__init__(explanation)
+        self.reason = reason
+        self.explanation = explanation
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """An instrument with its newest priced message."""
+
+    exchange: str
+    name: str
+    last_price: Decimal | None
+    last_time: datetime
+    last_message_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentFilter:
+    """Which instruments; an empty set asks for all, `search` is part of a name, any case."""
+
+    workspace_id: UUID
+    exchanges: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
+    search: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message a client saves itself; `data` is JSON text."""
+
+    instrument: str
+    type: MessageType = MessageType.OTHER
+    exchange: str | None = None
+    price: Decimal | None = None
+    quantity: Decimal | None = None
+    side: Side | None = None
+    sequence: str | None = None
+    event_time: datetime | None = None
+    data: str = "null"
+
+
+@dataclass(frozen=True, slots=True)
+class SavedMessages:
+    """What `save` stored; `repeated` when the same key had stored it before."""
+
+    connector_id: UUID
+    batch_id: int
+    saved_count: int
+    repeated: bool
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessagePage:
+    """A page and the stream position of the snapshot it was read from."""
+
+    page: Page[Message]
+    position: Position = field(default_factory=Position)
+
+
+class MessageLog(Protocol):
+    """The stored stream, read and written by columns."""
+
+    async def page(
+        self, filter: MessageFilter, order: MessageOrder, window: Window
+    ) -> Page[Message]:
+        """A page by id; raises InvalidInput for a cursor that is none."""
+
+    async def position(self) -> Position:
+        """The last committed id of every node, now."""
+
+    async def by_ids(self, viewer: Viewer, ids: Sequence[int]) -> dict[int, Message]:
+        """The viewer's messages with these ids."""
+
+    async def save(
+        self,
+        viewer: Viewer,
+        connector_id: UUID,
+        exchange: str,
+        messages: Sequence[NewMessage],
+        idempotency_key: str,
+    ) -> SavedMessages:
+        """Store all or nothing and announce; the same key twice stores once."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """What a test of a connector saw, nothing of it stored."""
+
+    ok: bool
+    duration_ms: float
+    frame: bytes | None = None
+    ticks: tuple[Tick, ...] = ()
+    error: str | None = None
+
+
+class Prober(Protocol):
+    """Tries a connector for a few seconds without storing anything."""
+
+    async def probe(self, connector: Connector, secrets: Secrets) -> ProbeResult:
+        """Fetch once, or listen for up to 10 s for the first message."""
