@@ -55,9 +55,11 @@ class Tick:
 
     `data` is the JSON text of the venue untouched: the frame when it carries one message, else the element of the
     frame that holds this one. `detail` is the JSON that `detail_of` reads. `key` is equal for two ticks of
-    one connector exactly when the venue sent the same thing twice (None: cannot be told). `run` is the
-    closed range of venue sequence numbers this tick covers, for venues that number the messages of one
-    instrument and type without holes (None elsewhere).
+    one connector exactly when the venue sent the same thing twice (None: cannot be told). `run` is
+    `(stream, first, last)`: the closed range of venue sequence numbers this tick covers within the numbering
+    that the venue keeps for one instrument under that stream's name without holes (None elsewhere). A frame
+    may list its ticks newest first; a run that starts at or below the last one seen is a repetition or, with a
+    key not seen before, a venue that began to count anew.
     """
 
     exchange: str
@@ -71,7 +73,7 @@ class Tick:
     data: str
     detail: str | None = None
     key: str | None = None
-    run: tuple[int, int] | None = None
+    run: tuple[str, int, int] | None = None
 
 
 @dataclass(slots=True)
