@@ -424,9 +424,28 @@ class MessageLog(Protocol):
     """The stored stream, read and written by columns."""
 
     async def page(
-        self, filter: MessageFilter, order: MessageOrder, window: Window
+        self,
+        filter: MessageFilter,
+        order: MessageOrder,
+        window: Window,
+        columns: frozenset[str] | None = None,
     ) -> Page[Message]:
-        """A page by id; raises InvalidInput for a cursor that is none."""
+        """A page by id; raises InvalidInput for a cursor that is none.
+
+        `columns` names the fields of Message that will be read (None: all of them); the others may be None.
+        """
+
+    async def snapshot(
+        self,
+        filter: MessageFilter,
+        order: MessageOrder,
+        window: Window,
+        columns: frozenset[str] | None = None,
+    ) -> MessagePage:
+        """A page as `page` gives it, and the position of the very snapshot it was read from."""
+
+    async def instruments(self, filter: InstrumentFilter, window: Window) -> Page[Instrument]:
+        """A page by exchange, then name; raises InvalidInput for a cursor that is none."""
 
     async def position(self) -> Position:
         """The last committed id of every node, now."""

@@ -1,8 +1,11 @@
 """What every context needs from outside."""
 
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
 
 
 class Clock(Protocol):
@@ -17,3 +20,13 @@ class Ids(Protocol):
 
     def new(self) -> UUID:
         """A fresh UUIDv7."""
+
+
+class Database(Protocol):
+    """Where sessions come from."""
+
+    def read(self) -> AbstractAsyncContextManager[AsyncSession]:
+        """A session that must not write."""
+
+    def write(self) -> AbstractAsyncContextManager[AsyncSession]:
+        """A session that commits when its block ends well and rolls back when it raises."""

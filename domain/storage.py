@@ -1,0 +1,44 @@
+"""Storage: what the database holds and what carries its news."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class StorageTable:
+    """A table with its indexes and partitions; rows as the planner estimates them."""
+
+    name: str
+    row_count: int
+    byte_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoragePartition:
+    """A partition of the messages: those received from `since` (inclusive) to `until` (exclusive)."""
+
+    name: str
+    since: datetime
+    until: datetime
+    row_count: int
+    byte_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """The server, its tables by name, the partitions oldest first, and the bus (`memory` or `redis`)."""
+
+    server_version: str
+    embedded: bool
+    byte_count: int
+    tables: list[StorageTable]
+    partitions: list[StoragePartition]
+    bus: str
+
+
+class StorageInspector(Protocol):
+    """Looks at the database as it is now."""
+
+    async def storage(self) -> Storage:
+        """Sizes and estimated rows; reads only the catalogue, so it is cheap on any size."""
