@@ -9,6 +9,20 @@ from uuid import UUID
 from domain.messages import QuarantinedFrame, SequenceGap, Tick
 
 
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to run one connector: no other process has it while it is renewed.
+
+    `epoch` grows with every change of holder; `version` is the connector's configuration as last looked at.
+    """
+
+    connector_id: UUID
+    workspace_id: UUID
+    holder: UUID
+    epoch: int
+    version: int
+
+
 @dataclass(slots=True)
 class Arrival:
     """One received frame: its new ticks (duplicates taken out), or why it has none, and the gaps it showed.
