@@ -1,6 +1,7 @@
 """Messages: what venues said, in one shape; the events everything else in Penstock stands on."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, DateTime, LargeBinary
 from sqlmodel import Field, SQLModel
 
+from domain.columns import text_enum
 from domain.connectors import Connector, Secrets
 from domain.errors import DomainError, InvalidInput
 from domain.identity import Viewer
@@ -21,6 +23,9 @@ from domain.positions import Position
 
 FILTER_LIMIT = 100
 SAVE_LIMIT = 10_000
+NAME_LIMIT = 200
+DIGIT_LIMIT = 100
+DATA_LIMIT_BYTES = 65_536
 SAMPLE_INTERVAL_MS = (10, 3_600_000)
 
 
@@ -304,6 +309,7 @@ class MessageBatchRecord(SQLModel, table=True):
     last_received_at: datetime = Field(sa_type=DateTime(timezone=True))
     duration_ms: float
     idempotency_key: str | None = Field(default=None, max_length=200)
+    digest: bytes | None = Field(default=None, sa_type=LargeBinary)  # SHA-256 of what the key saved
 
 
 class QuarantineReason(Enum):
@@ -331,12 +337,12 @@ class QuarantinedFrame(SQLModel, table=True):
     workspace_id: UUID = Field(foreign_key="workspaces.id")
     connector_id: UUID
     received_at: datetime = Field(sa_type=DateTime(timezone=True))
-    reason: QuarantineReason
+    reason: QuarantineReason = Field(sa_type=text_enum(QuarantineReason))
     explanation: str
     source: str
     frame: bytes = Field(sa_type=LargeBinary)
     frame_bytes: int
-    state: QuarantineState = QuarantineState.HELD
+    state: QuarantineState = Field(default=QuarantineState.HELD, sa_type=text_enum(QuarantineState))
     replayed_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
 
 
@@ -349,7 +355,7 @@ class SequenceGap(SQLModel, table=True):
     workspace_id: UUID = Field(foreign_key="workspaces.id")
     connector_id: UUID
     instrument: str
-    type: MessageType
+    type: MessageType = Field(sa_type=text_enum(MessageType))
     after_sequence: int = Field(sa_type=BigInteger)
     before_sequence: int = Field(sa_type=BigInteger)
     missed: int = Field(sa_type=BigInteger)
@@ -410,6 +416,82 @@ class SavedMessages:
     saved_count: int
     repeated: bool
     cursor: str
+
+
+def check_new_messages(messages: Sequence[NewMessage]) -> None:
+    """Raise InvalidInput, naming the field, unless all of `messages` can be stored as they are."""
+    if not 0 < len(messages) <= SAVE_LIMIT:
+        raise InvalidInput(field="messages", reason=f"must be from 1 to {SAVE_LIMIT}")
+    for index, message in enumerate(messages):
+        fault = _fault_of(message)
+        if fault is not None:
+            name, reason = fault
+            raise InvalidInput(field=f"messages[{index}].{name}", reason=reason)
+
+
+def _fault_of(message: NewMessage) -> tuple[str, str] | None:
+    if not message.instrument.strip():
+        return "instrument", "must not be empty"
+    for name in ("instrument", "exchange", "sequence"):
+        text = getattr(message, name)
+        if text is not None and _size_of(text) > NAME_LIMIT:
+            return name, f"must be at most {NAME_LIMIT} bytes of valid Unicode without NUL"
+    for name in ("price", "quantity"):
+        number = getattr(message, name)
+        if number is not None and not _in_range(number):
+            return (
+                name,
+                f"must be finite, with at most {DIGIT_LIMIT} digits on each side of the point",
+            )
+    if message.event_time is not None and message.event_time.tzinfo is None:
+        return "eventTime", "must have a time zone"
+    if _size_of(message.data) > DATA_LIMIT_BYTES:
+        return "data", f"must be at most {DATA_LIMIT_BYTES} bytes of valid Unicode"
+    try:
+        json.loads(message.data, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return "data", "must be JSON"
+    return None
+
+
+def _size_of(text: str) -> int:
+    """Bytes of UTF-8; beyond every limit when the database cannot store the text."""
+    try:
+        return len(text.encode()) if "\0" not in text else sys.maxsize
+    except UnicodeEncodeError:
+        return sys.maxsize
+
+
+def _in_range(number: Decimal) -> bool:
+    if not number.is_finite():
+        return False
+    digits, exponent = number.as_tuple()[1:]
+    return -int(exponent) <= DIGIT_LIMIT and len(digits) + int(exponent) <= DIGIT_LIMIT
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedQuarantine:
+    """What a replay of quarantined frames did: frames understood, messages stored, frames still held."""
+
+    replayed_count: int
+    message_count: int
+    still_held_count: int
+
+
+class QuarantineReplay(Protocol):
+    """Reads quarantined frames again, after a fix."""
+
+    async def replay(
+        self, viewer: Viewer, connector_id: UUID, ids: Sequence[UUID] | None = None
+    ) -> ReplayedQuarantine:
+        """Normalise held frames of a connector (`ids`, or oldest first at most 1,000) and store what they say.
+
+        Raises NotFound for a connector the viewer may not see; frames that are not held any more are passed over.
+        """
 
 
 @dataclass(frozen=True, slots=True)
