@@ -10,6 +10,8 @@ from uuid import UUID
 from sqlalchemy import JSON, BigInteger, DateTime, LargeBinary, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
+from domain.columns import text_enum
+
 
 class ConnectorProtocol(Enum):
     """How a source is read; told by the URL's scheme."""
@@ -67,16 +69,16 @@ class Connector(SQLModel, table=True):
     workspace_id: UUID = Field(foreign_key="workspaces.id", index=True)
     name: str = Field(max_length=200)
     url: str = Field(max_length=2000)
-    protocol: ConnectorProtocol
-    venue: Venue
+    protocol: ConnectorProtocol = Field(sa_type=text_enum(ConnectorProtocol))
+    venue: Venue = Field(sa_type=text_enum(Venue))
     enabled: bool = False
-    method: HttpMethod = HttpMethod.GET
+    method: HttpMethod = Field(default=HttpMethod.GET, sa_type=text_enum(HttpMethod))
     body: str | None = None
     polling_interval_ms: int | None = None
     subscribe_frames: list[str] = Field(default_factory=list, sa_type=JSON)
     stale_after_ms: int = 30_000
     mapping: dict[str, Any] | None = Field(default=None, sa_type=JSON)
-    auth_type: AuthType = AuthType.NONE
+    auth_type: AuthType = Field(default=AuthType.NONE, sa_type=text_enum(AuthType))
     signing: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     secret_fields: list[str] = Field(default_factory=list, sa_type=JSON)
     sealed: bytes | None = Field(default=None, sa_type=LargeBinary)
@@ -92,7 +94,9 @@ class ConnectorStatus(SQLModel, table=True):
 
     connector_id: UUID = Field(primary_key=True, foreign_key="connectors.id", ondelete="CASCADE")
     workspace_id: UUID = Field(foreign_key="workspaces.id")
-    state: ConnectorState = ConnectorState.INACTIVE
+    state: ConnectorState = Field(
+        default=ConnectorState.INACTIVE, sa_type=text_enum(ConnectorState)
+    )
     since: datetime = Field(sa_type=DateTime(timezone=True))
     last_message_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     last_error: str | None = None
