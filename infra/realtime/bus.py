@@ -1,0 +1,181 @@
+"""Messages between processes, on broadcaster: one supervised subscription per process and channel.
+
+Three traits of broadcaster 0.3.1 shape this module. Its listener can die without a word, so a heartbeat
+travels every second and silence rebuilds the connection. Concurrent first subscriptions lose events on
+some backends, so each channel is subscribed once, one after the other. Its queues have no bound, so
+whatever arrives is handed on at once to receivers that are bounded.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack
+from typing import Any, Protocol
+
+import stamina
+from broadcaster import Broadcast
+from loguru import logger
+
+Receive = Callable[[Any], None]
+Reconnected = Callable[[], None]
+Pump = Callable[[], Coroutine[Any, Any, None]]
+
+HEARTBEAT = "penstock.heartbeat"
+HEARTBEAT_SECONDS = 1.0
+SILENCE_SECONDS = 4.0
+PUBLISH_SECONDS = 5.0
+CONNECT_SECONDS = 10.0
+RETRY_SECONDS = 0.2
+
+
+class Codec(Protocol):
+    """How a channel's messages look outside this process."""
+
+    def encode(self, message: Any) -> bytes:
+        """Bytes for other processes."""
+
+    def decode(self, payload: bytes) -> Any:
+        """The message that `encode` was given."""
+
+
+class Bus:
+    """Publishes to channels and hands what arrives to one receiver per channel.
+
+    In memory a message travels as the object it is; between processes as the channel's codec writes it.
+    """
+
+    def __init__(self, url: str, codecs: Mapping[str, Codec]) -> None:
+        self.url = url
+        self._codecs = codecs
+        self._in_memory = url.startswith("memory:")
+        self._receivers: dict[str, Receive] = {}
+        self._reconnected: list[Reconnected] = []
+        self._broadcast: Broadcast | None = None
+        self._heard = asyncio.Event()
+        self._supervisor: asyncio.Task[None] | None = None
+        self._connected = asyncio.Event()
+
+    def receive(self, channel: str, receiver: Receive) -> None:
+        """Hand every message of `channel` to `receiver`, which must not block; call before `start`."""
+        self._receivers[channel] = receiver
+
+    def on_reconnect(self, callback: Reconnected) -> None:
+        """Call back after a connection was rebuilt: messages may have been missed meanwhile."""
+        self._reconnected.append(callback)
+
+    async def start(self) -> None:
+        """Connect and subscribe; raises TimeoutError when the bus cannot be reached."""
+        self._supervisor = asyncio.create_task(self._supervise(), name="bus")
+        waiting = asyncio.create_task(self._connected.wait())
+        done, _ = await asyncio.wait(
+            {waiting, self._supervisor},
+            timeout=CONNECT_SECONDS,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        if waiting not in done:
+            waiting.cancel()
+            await self.stop()
+            raise TimeoutError(f"no answer from the bus within {CONNECT_SECONDS:.0f} s")
+
+    async def stop(self) -> None:
+        """Unsubscribe and disconnect."""
+        if self._supervisor is not None:
+            self._supervisor.cancel()
+            await asyncio.wait({self._supervisor}, timeout=CONNECT_SECONDS)
+            self._supervisor = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether the bus was heard lately."""
+        return self._connected.is_set()
+
+    async def publish(self, channel: str, message: Any) -> None:
+        """Send to all processes; raises ConnectionError or TimeoutError when the bus is away."""
+        if self._broadcast is None:
+            raise ConnectionError("the bus is not connected")
+        async with asyncio.timeout(PUBLISH_SECONDS):
+            await self._broadcast.publish(channel, self._encoded(channel, message))
+
+    def _encoded(self, channel: str, message: Any) -> Any:
+        if self._in_memory:
+            return message
+        return self._codecs[channel].encode(message).decode("latin-1")
+
+    def _decoded(self, channel: str, message: Any) -> Any:
+        if self._in_memory:
+            return message
+        return self._codecs[channel].decode(message.encode("latin-1"))
+
+    async def _supervise(self) -> None:
+        while True:
+            stack = AsyncExitStack()
+            try:
+                session = await self._connect(stack)
+                self._connected.set()
+                for callback in self._reconnected:
+                    callback()
+                await session
+            except Exception as error:  # noqa: BLE001 - whatever broke it, the bus is rebuilt
+                logger.warning("Bus connection lost: {}", error or type(error).__name__)
+            finally:
+                self._connected.clear()
+                self._broadcast = None
+                await stack.aclose()
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _connect(self, stack: AsyncExitStack) -> Awaitable[None]:
+        async for attempt in stamina.retry_context(
+            on=Exception, attempts=None, timeout=None, wait_initial=RETRY_SECONDS, wait_max=5.0
+        ):
+            with attempt:
+                await stack.aclose()
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    broadcast = Broadcast(self.url)
+                    stack.push_async_callback(self._disconnect, broadcast)
+                    await broadcast.connect()
+                    pumps = [
+                        await self._pump(stack, broadcast, channel)
+                        for channel in (HEARTBEAT, *self._receivers)
+                    ]
+        self._broadcast = broadcast
+        return self._session(broadcast, pumps)
+
+    async def _session(self, broadcast: Broadcast, pumps: list[Pump]) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for pump in pumps:
+                tasks.create_task(pump())
+            tasks.create_task(self._watch(broadcast))
+
+    async def _disconnect(self, broadcast: Broadcast) -> None:
+        try:
+            async with asyncio.timeout(1.0):
+                if hasattr(broadcast, "_listener_task"):
+                    await broadcast.disconnect()
+                else:  # connecting failed half way: the backend's own task is already running
+                    await broadcast._backend.disconnect()  # noqa: SLF001
+        except Exception as error:  # noqa: BLE001 - it is being thrown away
+            logger.debug("Bus did not close cleanly: {}", error)
+
+    async def _pump(self, stack: AsyncExitStack, broadcast: Broadcast, channel: str) -> Pump:
+        subscriber = await stack.enter_async_context(broadcast.subscribe(channel))
+
+        async def pump() -> None:
+            while True:
+                event = await subscriber.get()
+                if channel == HEARTBEAT:
+                    self._heard.set()
+                    continue
+                try:
+                    self._receivers[channel](self._decoded(channel, event.message))
+                except Exception:  # noqa: BLE001 - one bad message must not silence the rest
+                    logger.exception("Message on channel {} could not be handled", channel)
+
+        return pump
+
+    async def _watch(self, broadcast: Broadcast) -> None:
+        while True:
+            self._heard.clear()
+            async with asyncio.timeout(PUBLISH_SECONDS):
+                await broadcast.publish(HEARTBEAT, "")
+            async with asyncio.timeout(SILENCE_SECONDS):
+                await self._heard.wait()
+            await asyncio.sleep(HEARTBEAT_SECONDS)
