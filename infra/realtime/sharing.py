@@ -1,0 +1,149 @@
+"""Each subscription is executed and encoded once for all subscribers who get the same bytes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from typing import Any
+
+from loguru import logger
+
+from infra.realtime.outbox import Outbox, Sendable
+from infra.realtime.sources import Live, Mark
+from infra.realtime.streams import Stream
+
+Encode = Callable[[Any], bytes | Awaitable[bytes]]
+
+ENCODE_SECONDS = 30.0
+CATCH_UPS = 20
+
+
+async def encoded(encode: Encode, event: Any) -> bytes:
+    """An event's bytes, awaited when its fields need loading."""
+    payload = encode(event)
+    if isinstance(payload, bytes):
+        return payload
+    async with asyncio.timeout(ENCODE_SECONDS):
+        return await payload
+
+
+class Share:
+    """One topic's live half, executed for one selection, and the outboxes of its subscribers."""
+
+    def __init__(self, stream: Stream, encode: Encode) -> None:
+        self.members: set[Outbox] = set()
+        self._reached: set[Outbox] = set()
+        self._source = stream.source()
+        self._encode = encode
+        self._source.open()
+        self._task = asyncio.create_task(self._run(), name="shared-subscription")
+
+    @property
+    def ended(self) -> bool:
+        """Whether it broke; its subscribers have been told."""
+        return self._task.done()
+
+    def join(self, outbox: Outbox) -> None:
+        """Send `outbox` all that comes from this moment on."""
+        self.members.add(outbox)
+        outbox.open(self._source.mark(outbox))
+
+    def leave(self, outbox: Outbox) -> None:
+        """Send it nothing more."""
+        self.members.discard(outbox)
+        self._reached.discard(outbox)
+
+    def close(self) -> None:
+        """End the live half."""
+        self._task.cancel()
+        self._source.close()
+
+    async def _run(self) -> None:
+        try:
+            async for item in self._source:
+                if isinstance(item, Mark):
+                    if item.who in self.members:
+                        self._reached.add(item.who)
+                elif self._reached:
+                    await self._send(item)
+        except Exception as error:  # noqa: BLE001 - told to the subscribers, who may come back
+            logger.opt(exception=True).error("A shared subscription broke")
+            for outbox in self.members:
+                outbox.fail(error)
+        finally:
+            self._source.close()
+
+    async def _send(self, live: Live) -> None:
+        payload = self._encode(live.event)
+        if not isinstance(payload, bytes):
+            async with asyncio.timeout(ENCODE_SECONDS):
+                payload = await payload
+        event = Sendable(payload, live.position, live.key, live.count, live.newest_id)
+        for outbox in self._reached:
+            outbox.offer(event)
+        await asyncio.sleep(0)
+
+
+class Shares:
+    """All shared subscriptions of this process."""
+
+    def __init__(self, *, outbox_events: int, outbox_bytes: int) -> None:
+        self._outbox_events = outbox_events
+        self._outbox_bytes = outbox_bytes
+        self._shares: dict[Hashable, Share] = {}
+        self.subscribers = 0
+        self.lost_messages = 0
+
+    async def subscribe(
+        self, rights: Hashable, stream: Stream, encode: Encode
+    ) -> AsyncIterator[list[bytes]]:
+        """One subscriber's encoded events, all that wait at a time, until it is closed.
+
+        `rights` tells apart what must not share an execution: selection, variables, viewer.
+        """
+        await stream.ready()
+        key = (rights, stream.topic)
+        outbox = Outbox(self._outbox_events, self._outbox_bytes)
+        share = self._share(key, stream, encode)
+        share.join(outbox)
+        self.subscribers += 1
+        try:
+            async for event in stream.beginning(outbox.joined):
+                yield [await encoded(encode, event)]
+            for _ in range(CATCH_UPS):
+                if not outbox.lossy:
+                    break
+                caught_up = outbox.joined
+                share.leave(outbox)
+                share = self._share(key, stream, encode)
+                share.join(outbox)
+                async for event in stream.between(caught_up, outbox.joined):
+                    yield [await encoded(encode, event)]
+            while True:
+                payloads, loss = await outbox.take()
+                if payloads:
+                    yield payloads
+                if loss is not None:
+                    self.lost_messages += loss.missed
+                    yield [await encoded(encode, stream.lost(loss))]
+        finally:
+            self.subscribers -= 1
+            share.leave(outbox)
+            self._forget(key, share)
+
+    async def close(self) -> None:
+        """End all live halves."""
+        for share in self._shares.values():
+            share.close()
+        self._shares.clear()
+
+    def _share(self, key: Hashable, stream: Stream, encode: Encode) -> Share:
+        share = self._shares.get(key)
+        if share is None or share.ended:
+            share = self._shares[key] = Share(stream, encode)
+        return share
+
+    def _forget(self, key: Hashable, share: Share) -> None:
+        if share.members:
+            return
+        share.close()
+        if self._shares.get(key) is share:
+            del self._shares[key]

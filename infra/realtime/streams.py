@@ -1,0 +1,209 @@
+"""Subscriptions as the schema's resolvers get them: a beginning of one's own, then the shared live half."""
+
+from collections.abc import AsyncIterator, Hashable
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+from domain.connectors import ConnectorStatus
+from domain.errors import InvalidInput
+from domain.identity import Viewer
+from domain.messages import (
+    Delivery,
+    DeliveryMode,
+    Gap,
+    GapReason,
+    Message,
+    MessageBatch,
+    MessageEvent,
+    MessageFilter,
+)
+from domain.ports import Clock
+from domain.positions import Position
+from infra.realtime.hub import Hub
+from infra.realtime.outbox import Loss
+from infra.realtime.sources import EverySource, Live, NewestSource, Source
+from infra.realtime.statuses import StatusBoard, StatusSource
+
+REACH_SECONDS = 5.0
+
+
+class Stream(Protocol):
+    """A stream whose live half can be run once for all streams of the same topic."""
+
+    @property
+    def topic(self) -> Hashable:
+        """Equal exactly when the live events are the same."""
+
+    def source(self) -> Source:
+        """A new live half, not yet open."""
+
+    async def ready(self) -> None:
+        """Wait until the process can continue where this subscriber left off."""
+
+    def beginning(self, joined: Position) -> AsyncIterator[Any]:
+        """This subscriber's events up to the position at which it joins the live half."""
+
+    def between(self, after: Position, upto: Position) -> AsyncIterator[Any]:
+        """Events a subscriber lost room for while its beginning was being written."""
+
+    def lost(self, loss: Loss) -> Any:
+        """The event that tells a subscriber what was left out."""
+
+    def __aiter__(self) -> AsyncIterator[Any]: ...
+
+
+@dataclass(slots=True)
+class MessageStream:
+    """`subscription messages`: replay from the database past `after`, then live."""
+
+    hub: Hub
+    clock: Clock
+    filter: MessageFilter
+    delivery: Delivery
+    after: Position | None
+
+    @property
+    def topic(self) -> Hashable:
+        """The filter and the delivery; where a subscriber begins is its own affair."""
+        return ("messages", self.filter, self.delivery)
+
+    def source(self) -> Source:
+        """A new live half."""
+        if self.delivery.mode is DeliveryMode.EVERY:
+            return EverySource(self.hub, self.filter)
+        return NewestSource(self.hub, self.filter, self.delivery, self.clock)
+
+    async def ready(self) -> None:
+        """Wait until the hub has seen `after`; a cursor beyond the archive resets the stream."""
+        if self.after is None or _covers(self.hub.position, self.after):
+            return
+        if _covers(await self.hub.archive.position(), self.after):
+            await self.hub.reached(self.after, REACH_SECONDS)
+
+    async def beginning(self, joined: Position) -> AsyncIterator[MessageEvent]:
+        """The replay; without `after`, an empty batch whose cursor says where live begins."""
+        after = self.after
+        if after is None:
+            yield MessageBatch([], joined, self.clock.now())
+            return
+        if not _covers(joined, after):
+            yield Gap(after.encode(), joined.encode(), None, GapReason.RESET)
+            return
+        dropped = await self.hub.archive.dropped()
+        if not _covers(after, dropped):
+            resumed = after.merged(dropped)
+            yield Gap(after.encode(), resumed.encode(), None, GapReason.RETENTION)
+            after = resumed
+        async for event in self.between(after, joined):
+            yield event
+
+    async def between(self, after: Position, upto: Position) -> AsyncIterator[MessageEvent]:
+        """Stored messages past `after` up to `upto`; with LATEST and SAMPLE the newest of each instrument."""
+        chunks = self.hub.archive.replay(self.filter, after, upto)
+        if self.delivery.mode is DeliveryMode.EVERY:
+            position = after
+            async for messages in chunks:
+                position = position.advanced(message.id for message in messages)
+                yield MessageBatch(messages, position, self.clock.now())
+            return
+        newest: dict[tuple[str, str], Message] = {}
+        async for messages in chunks:
+            newest |= {(message.exchange, message.instrument): message for message in messages}
+        if newest:
+            messages = sorted(newest.values(), key=lambda message: message.id)
+            yield MessageBatch(messages, upto, self.clock.now())
+
+    def lost(self, loss: Loss) -> MessageEvent:
+        """A gap for the slow."""
+        return Gap(loss.after.encode(), loss.before.encode(), loss.missed, GapReason.SLOW_CONSUMER)
+
+    def __aiter__(self) -> AsyncIterator[MessageEvent]:
+        return alone(self)
+
+
+@dataclass(slots=True)
+class StatusStream:
+    """`subscription connectorStatus`: what is known now, then every change."""
+
+    board: StatusBoard
+    workspace_id: UUID
+    connector_id: UUID | None
+
+    @property
+    def topic(self) -> Hashable:
+        """The workspace and, where asked, the one connector."""
+        return ("status", self.workspace_id, self.connector_id)
+
+    def source(self) -> Source:
+        """A new live half."""
+        return StatusSource(self.board, self.workspace_id, self.connector_id)
+
+    async def ready(self) -> None:
+        """Always: a status needs no history."""
+
+    async def beginning(self, joined: Position) -> AsyncIterator[ConnectorStatus]:
+        """The stored status of every connector asked for."""
+        for status in await self.board.stored(self.workspace_id, self.connector_id):
+            yield status
+
+    async def between(self, after: Position, upto: Position) -> AsyncIterator[ConnectorStatus]:
+        """As in the beginning: only the newest counts."""
+        async for status in self.beginning(upto):
+            yield status
+
+    def lost(self, loss: Loss) -> ConnectorStatus:
+        """Never asked: statuses replace one another."""
+        raise AssertionError("a status is replaced, never lost")
+
+    def __aiter__(self) -> AsyncIterator[ConnectorStatus]:
+        return alone(self)
+
+
+class Feed:
+    """The live streams of this process (`domain.messages.Feed`, `domain.connectors.StatusFeed`)."""
+
+    def __init__(self, hub: Hub, board: StatusBoard, clock: Clock) -> None:
+        self._hub = hub
+        self._board = board
+        self._clock = clock
+
+    def messages(
+        self, filter: MessageFilter, after: str | None, delivery: Delivery
+    ) -> MessageStream:
+        """Messages from `after` on, or from now on; raises InvalidInput for a cursor that is none."""
+        position = None
+        if after is not None:
+            try:
+                position = Position.decode(after)
+            except ValueError as error:
+                raise InvalidInput(
+                    field="after",
+                    reason="not a stream cursor; take one from MessageBatch.cursor, Gap.before or"
+                    " MessageConnection.cursor",
+                ) from error
+        return MessageStream(self._hub, self._clock, filter, delivery, position)
+
+    def statuses(self, viewer: Viewer, connector_id: UUID | None) -> StatusStream:
+        """Status changes of one connector, or of all in the viewer's workspace."""
+        return StatusStream(self._board, viewer.workspace_id, connector_id)
+
+
+async def alone(stream: Stream) -> AsyncIterator[Any]:
+    """A stream for one subscriber, with a live half of its own."""
+    await stream.ready()
+    source = stream.source()
+    source.open()
+    try:
+        joined = source.mark(None)
+        async for event in stream.beginning(joined):
+            yield event
+        async for item in source:
+            if isinstance(item, Live):
+                yield item.event
+    finally:
+        source.close()
+
+
+def _covers(position: Position, other: Position) -> bool:
+    return all(position.of(node) >= id for node, id in other.last.items())
