@@ -1,10 +1,8 @@
-"""Connectors: sources that Penstock polls or streams, their configuration and their life."""
+"""A source's configuration and how it is doing."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import JSON, BigInteger, DateTime, LargeBinary, UniqueConstraint
@@ -113,34 +111,3 @@ class ConnectorStatus(SQLModel, table=True):
     leased_by: UUID | None = None
     lease_epoch: int = 0
     leased_until: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
-
-
-@dataclass(frozen=True, slots=True)
-class Secrets:
-    """What a connector must never show: opened only by the process that connects."""
-
-    api_key: str | None = None
-    api_secret: str | None = None
-    passphrase: str | None = None
-    bearer_token: str | None = None
-    username: str | None = None
-    password: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    query_parameters: Mapping[str, str] = field(default_factory=dict)
-
-
-class Vault(Protocol):
-    """Authenticated encryption at rest, with a ring of keys."""
-
-    def seal(self, plaintext: bytes, associated: bytes) -> bytes:
-        """Encrypt with the newest key; `associated` must be given again to open."""
-
-    def open(self, sealed: bytes, associated: bytes) -> bytes:
-        """Decrypt with whichever key sealed it; raises ValueError when none did."""
-
-
-class Switchboard(Protocol):
-    """Tells ingest processes that connectors changed, so that they need not wait for their next look."""
-
-    async def connector_changed(self, connector_id: UUID) -> None:
-        """Announce a changed, started, stopped or deleted connector."""

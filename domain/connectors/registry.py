@@ -1,0 +1,297 @@
+"""Making, changing, starting, stopping and finding connectors."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from domain.connectors.entities import (
+    Connector,
+    ConnectorProtocol,
+    ConnectorState,
+    ConnectorStatus,
+    Venue,
+)
+from domain.connectors.errors import (
+    ConnectorLimitReached,
+    ConnectorNameTaken,
+    ConnectorNotFound,
+    NoFieldsToUpdate,
+)
+from domain.connectors.lifecycle import ConnectorEvent, next_state
+from domain.connectors.ports import ConnectorChecks, Vault
+from domain.connectors.rules import (
+    Configuration,
+    ConfigurationPatch,
+    checked,
+    protocol_of,
+    venue_of,
+)
+from domain.connectors.secrets import (
+    Secrets,
+    SecretsPatch,
+    merged,
+    open_secrets,
+    seal_secrets,
+    secret_fields,
+)
+from domain.errors import InvalidInput, StaleVersion
+from domain.identity import Viewer, Workspace
+from domain.keyset import Keyset
+from domain.paging import Page, Window
+from domain.ports import Clock, Database, Ids
+
+CONNECTOR_LIMIT = 1000
+FILTER_LIMIT = 100
+SEARCH_LIMIT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorFilter:
+    """Which connectors; an empty set asks for all, `search` is part of the name or URL, any case."""
+
+    search: str | None = None
+    protocols: frozenset[ConnectorProtocol] = frozenset()
+    venues: frozenset[Venue] = frozenset()
+    states: frozenset[ConnectorState] = frozenset()
+    enabled: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.search is not None and (len(self.search) > SEARCH_LIMIT or "\0" in self.search):
+            raise InvalidInput(field="filter.search", reason=f"must be at most {SEARCH_LIMIT} long")
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What making and changing connectors takes from outside."""
+
+    vault: Vault
+    checks: ConnectorChecks
+    clock: Clock
+    ids: Ids
+
+
+async def draft(
+    workshop: Workshop, viewer: Viewer, configuration: Configuration, secrets: SecretsPatch
+) -> tuple[Connector, Secrets]:
+    """A checked connector that is not stored; raises InvalidInput, AddressRefused."""
+    opened = merged(Secrets(), secrets)
+    settled = checked(configuration, opened, workshop.checks)
+    await workshop.checks.check_address(settled.url)
+    now = workshop.clock.now()
+    connector = Connector(
+        id=workshop.ids.new(),
+        workspace_id=viewer.workspace_id,
+        protocol=protocol_of(settled.url),
+        secret_fields=secret_fields(opened),
+        created_at=now,
+        updated_at=now,
+        **_columns(settled),
+    )
+    connector.sealed = seal_secrets(workshop.vault, connector.id, opened)
+    return connector, opened
+
+
+async def create(session: AsyncSession, viewer: Viewer, connector: Connector) -> Connector:
+    """Store a drafted connector with its status; raises ConnectorLimitReached, ConnectorNameTaken."""
+    await session.scalar(
+        select(col(Workspace.id)).where(col(Workspace.id) == viewer.workspace_id).with_for_update()
+    )
+    owned = select(func.count()).where(col(Connector.workspace_id) == viewer.workspace_id)
+    if (await session.scalar(owned) or 0) >= CONNECTOR_LIMIT:
+        raise ConnectorLimitReached(limit=CONNECTOR_LIMIT)
+    session.add(connector)
+    await _flush(session, connector.name)
+    session.add(
+        ConnectorStatus(
+            connector_id=connector.id,
+            workspace_id=viewer.workspace_id,
+            since=connector.created_at,
+        )
+    )
+    await session.flush()
+    return connector
+
+
+async def update(
+    session: AsyncSession,
+    workshop: Workshop,
+    viewer: Viewer,
+    connector: Connector,
+    configuration: ConfigurationPatch,
+    secrets: SecretsPatch,
+) -> Connector:
+    """Change a locked connector; raises InvalidInput, AddressRefused, ConnectorNameTaken, NoFieldsToUpdate."""
+    if not configuration and not secrets:
+        raise NoFieldsToUpdate
+    opened = merged(open_secrets(workshop.vault, connector), secrets)
+    settled = checked(_patched(connector, configuration), opened, workshop.checks)
+    if settled.url != connector.url:
+        await workshop.checks.check_address(settled.url)
+    for name, value in _columns(settled).items():
+        setattr(connector, name, value)
+    connector.protocol = protocol_of(settled.url)
+    if secrets:
+        connector.sealed = seal_secrets(workshop.vault, connector.id, opened)
+        connector.secret_fields = secret_fields(opened)
+    connector.version += 1
+    connector.updated_at = workshop.clock.now()
+    await _flush(session, settled.name)
+    return connector
+
+
+async def start(session: AsyncSession, clock: Clock, connector: Connector) -> Connector:
+    """Have a locked connector run; one that runs already is left as it is."""
+    if not connector.enabled:
+        connector.enabled = True
+        await _enter(session, clock, connector, ConnectorEvent.STARTED)
+    return connector
+
+
+async def stop(session: AsyncSession, clock: Clock, connector: Connector) -> Connector:
+    """Have a locked connector rest; one that rests already is left as it is."""
+    if connector.enabled:
+        connector.enabled = False
+        await _enter(session, clock, connector, ConnectorEvent.STOPPED)
+    return connector
+
+
+async def delete(session: AsyncSession, connector: Connector) -> None:
+    """Forget a locked connector, its secrets and status; its messages stay until retention drops them."""
+    await session.delete(connector)
+    await session.flush()
+
+
+async def locked(
+    session: AsyncSession, viewer: Viewer, id: UUID, expected_version: int | None = None
+) -> Connector:
+    """The viewer's connector, held against other changes; raises ConnectorNotFound, StaleVersion."""
+    connector = await session.scalar(_one(viewer, id).with_for_update())
+    if connector is None:
+        raise ConnectorNotFound(id=str(id))
+    if expected_version is not None and connector.version != expected_version:
+        raise StaleVersion(expected=expected_version, actual=connector.version)
+    return connector
+
+
+async def by_id(session: AsyncSession, viewer: Viewer, id: UUID) -> Connector | None:
+    """The viewer's connector with this id."""
+    return await session.scalar(_one(viewer, id))
+
+
+async def by_ids(
+    session: AsyncSession, viewer: Viewer, ids: Sequence[UUID]
+) -> dict[UUID, Connector]:
+    """The viewer's connectors with these ids."""
+    found = await session.scalars(
+        select(Connector).where(
+            col(Connector.workspace_id) == viewer.workspace_id, col(Connector.id).in_(ids)
+        )
+    )
+    return {connector.id: connector for connector in found}
+
+
+async def statuses_by_ids(
+    session: AsyncSession, viewer: Viewer, ids: Sequence[UUID]
+) -> dict[UUID, ConnectorStatus]:
+    """How the viewer's connectors with these ids are doing."""
+    found = await session.scalars(
+        select(ConnectorStatus).where(
+            col(ConnectorStatus.workspace_id) == viewer.workspace_id,
+            col(ConnectorStatus.connector_id).in_(ids),
+        )
+    )
+    return {status.connector_id: status for status in found}
+
+
+async def connectors(
+    database: Database, viewer: Viewer, filter: ConnectorFilter, window: Window
+) -> Page[Connector]:
+    """A page of the viewer's connectors, oldest first; raises InvalidInput for a cursor that is none."""
+    statement = select(Connector).where(col(Connector.workspace_id) == viewer.workspace_id)
+    if filter.search:
+        statement = statement.where(
+            col(Connector.name).icontains(filter.search, autoescape=True)
+            | col(Connector.url).icontains(filter.search, autoescape=True)
+        )
+    if filter.protocols:
+        statement = statement.where(col(Connector.protocol).in_(filter.protocols))
+    if filter.venues:
+        statement = statement.where(col(Connector.venue).in_(filter.venues))
+    if filter.enabled is not None:
+        statement = statement.where(col(Connector.enabled) == filter.enabled)
+    if filter.states:
+        statement = statement.where(
+            col(Connector.id).in_(
+                select(col(ConnectorStatus.connector_id)).where(
+                    col(ConnectorStatus.state).in_(filter.states)
+                )
+            )
+        )
+    keyset = Keyset[Connector](UUID, col(Connector.id), lambda item: item.id, newest_first=False)
+    return await keyset.page(database, statement, window)
+
+
+def _one(viewer: Viewer, id: UUID) -> Select[Connector]:
+    return select(Connector).where(
+        col(Connector.id) == id, col(Connector.workspace_id) == viewer.workspace_id
+    )
+
+
+def _columns(settled: Configuration) -> dict[str, Any]:
+    return {
+        "name": settled.name,
+        "url": settled.url,
+        "venue": settled.venue,
+        "method": settled.method,
+        "body": settled.body,
+        "polling_interval_ms": settled.polling_interval_ms,
+        "subscribe_frames": list(settled.subscribe_frames),
+        "stale_after_ms": settled.stale_after_ms,
+        "mapping": _plain(settled.mapping),
+        "auth_type": settled.auth_type,
+        "signing": _plain(settled.signing),
+    }
+
+
+def _plain(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if value is None else dict(value)
+
+
+def _patched(connector: Connector, patch: ConfigurationPatch) -> Configuration:
+    """What the connector would be; a venue that followed from the old URL follows the new one."""
+    values: dict[str, Any] = {name: getattr(connector, name) for name in Configuration.__slots__}
+    if connector.venue is venue_of(connector.url):
+        values["venue"] = None
+    if "url" in patch and protocol_of(patch["url"]) is not connector.protocol:
+        values |= {"polling_interval_ms": None}
+    return Configuration(**(values | dict(patch)))
+
+
+async def _enter(
+    session: AsyncSession, clock: Clock, connector: Connector, event: ConnectorEvent
+) -> None:
+    status = await session.get(ConnectorStatus, connector.id, with_for_update=True)
+    if status is None:
+        status = ConnectorStatus(
+            connector_id=connector.id, workspace_id=connector.workspace_id, since=clock.now()
+        )
+        session.add(status)
+    state = next_state(status.state, event)
+    if state is not None and state is not status.state:
+        status.state, status.since = state, clock.now()
+    await session.flush()
+
+
+async def _flush(session: AsyncSession, name: str) -> None:
+    try:
+        await session.flush()
+    except IntegrityError as error:
+        if "connectors_name_key" in str(error.orig):
+            raise ConnectorNameTaken(name=name) from error
+        raise

@@ -1,0 +1,103 @@
+"""What a connector must never show: sealed at rest, opened only by the process that connects."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TypedDict
+from uuid import UUID
+
+from domain.connectors.entities import Connector
+from domain.connectors.ports import Vault
+
+MASK = "***"
+_SHORTEST_MASKED = 4
+
+_FIELD_NAMES = {
+    "api_key": "apiKey",
+    "api_secret": "apiSecret",
+    "passphrase": "passphrase",
+    "bearer_token": "bearerToken",
+    "username": "username",
+    "password": "password",
+    "headers": "headers",
+    "query_parameters": "queryParameters",
+}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Secrets:
+    """A connector's secrets in the clear; never printed."""
+
+    api_key: str | None = None
+    api_secret: str | None = None
+    passphrase: str | None = None
+    bearer_token: str | None = None
+    username: str | None = None
+    password: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query_parameters: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Secrets({', '.join(secret_fields(self))})"
+
+
+class SecretsPatch(TypedDict, total=False):
+    """Changes to secrets: what is missing stays, None clears; a None header or parameter goes away."""
+
+    api_key: str | None
+    api_secret: str | None
+    passphrase: str | None
+    bearer_token: str | None
+    username: str | None
+    password: str | None
+    headers: Mapping[str, str | None] | None
+    query_parameters: Mapping[str, str | None] | None
+
+
+def merged(secrets: Secrets, patch: SecretsPatch) -> Secrets:
+    """The secrets after a patch."""
+    values = asdict(secrets)
+    for name, value in patch.items():
+        if value is None:
+            values[name] = {} if name in ("headers", "query_parameters") else None
+        elif isinstance(value, Mapping):
+            entries = {**values[name], **value}
+            values[name] = {key: entry for key, entry in entries.items() if entry is not None}
+        else:
+            values[name] = value
+    return Secrets(**values)
+
+
+def secret_fields(secrets: Secrets) -> list[str]:
+    """Names of what is set, as clients see them: `apiKey`, `headers.X-Key`."""
+    names = []
+    for name, value in asdict(secrets).items():
+        if isinstance(value, Mapping):
+            names += [f"{_FIELD_NAMES[name]}.{key}" for key in sorted(value)]
+        elif value is not None:
+            names.append(_FIELD_NAMES[name])
+    return names
+
+
+def seal_secrets(vault: Vault, connector_id: UUID, secrets: Secrets) -> bytes | None:
+    """Encrypt for this connector alone; None when nothing is set."""
+    values = {name: value for name, value in asdict(secrets).items() if value}
+    return vault.seal(json.dumps(values).encode(), connector_id.bytes) if values else None
+
+
+def open_secrets(vault: Vault, connector: Connector) -> Secrets:
+    """A connector's secrets; raises ValueError when no key of the ring opens them."""
+    if connector.sealed is None:
+        return Secrets()
+    return Secrets(**json.loads(vault.open(connector.sealed, connector.id.bytes)))
+
+
+def masked(text: str, secrets: Secrets) -> str:
+    """`text` without any secret of at least 4 characters, as when a source echoes what it was sent."""
+    values: list[str] = []
+    for value in asdict(secrets).values():
+        values += value.values() if isinstance(value, Mapping) else [value or ""]
+    for value in sorted(values, key=len, reverse=True):
+        if len(value) >= _SHORTEST_MASKED:
+            text = text.replace(json.dumps(value)[1:-1], MASK).replace(value, MASK)
+    return text
