@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -18,7 +18,7 @@ from domain.connectors import Connector, Secrets
 from domain.errors import DomainError, InvalidInput
 from domain.identity import Viewer
 from domain.live import LiveStream
-from domain.paging import Page, Window
+from domain.paging import Edge, Page, PageInfo, Window
 from domain.positions import Position
 
 FILTER_LIMIT = 100
@@ -394,7 +394,7 @@ class InstrumentFilter:
 
 @dataclass(frozen=True, slots=True)
 class NewMessage:
-    """A message a client saves itself; `data` is JSON text."""
+    """A message that did not come from a running connector; `data` and `detail` are JSON text."""
 
     instrument: str
     type: MessageType = MessageType.OTHER
@@ -405,6 +405,7 @@ class NewMessage:
     sequence: str | None = None
     event_time: datetime | None = None
     data: str = "null"
+    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -500,6 +501,26 @@ class MessagePage:
 
     page: Page[Message]
     position: Position = field(default_factory=Position)
+
+    @property
+    def edges(self) -> list[Edge[Message]]:
+        """The page's messages, each with the cursor that leads past it."""
+        return self.page.edges
+
+    @property
+    def page_info(self) -> PageInfo:
+        """What lies around the page."""
+        return self.page.page_info
+
+    @property
+    def count(self) -> Callable[[], Awaitable[int]]:
+        """Counts all messages that the filter admits."""
+        return self.page.count
+
+    @property
+    def cursor(self) -> str:
+        """The position as clients carry it."""
+        return self.position.encode()
 
 
 class MessageLog(Protocol):
