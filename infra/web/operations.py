@@ -1,0 +1,183 @@
+"""From a client's request to bytes: one path for HTTP, WebSocket and SSE."""
+
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    FieldNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationType,
+    VariableNode,
+    Visitor,
+    visit,
+)
+from graphql.execution import Executor, create_source_event_stream
+
+from infra.realtime.sharing import Shares
+from infra.realtime.streams import Stream
+from infra.web.execution import encode, execute_event
+
+FormatErrors = Callable[[Sequence[GraphQLError], str, str | None], list[dict[str, Any]]]
+
+
+class Viewable(Protocol):
+    """A request's context, as far as this layer looks into it."""
+
+    viewer: Hashable
+
+
+class Documents(Protocol):
+    """Parsed and validated documents."""
+
+    def get(
+        self, query: str, operation_name: str | None, variables: Mapping[str, Any] | None
+    ) -> DocumentNode:
+        """The document; raises RequestRefused."""
+
+
+class RequestRefused(Exception):
+    """A request that cannot be executed; `errors` says why, per GraphQL."""
+
+    def __init__(self, errors: Sequence[GraphQLError]) -> None:
+        super().__init__("; ".join(error.message for error in errors))
+        self.errors = errors
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a client sent."""
+
+    query: str
+    operation_name: str | None = None
+    variables: Mapping[str, Any] | None = None
+    extensions: Mapping[str, Any] | None = field(default=None, hash=False)
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A request ready to run: parsed, validated, its variables coerced, its viewer known."""
+
+    request: Request
+    request_id: str
+    executor: Executor[Any]
+
+    @property
+    def kind(self) -> OperationType:
+        """Query, mutation or subscription."""
+        return self.executor.operation.operation
+
+    @property
+    def name(self) -> str | None:
+        """The operation's own name."""
+        name = self.executor.operation.name
+        return None if name is None else name.value
+
+
+class Operations:
+    """Prepares and runs operations of one schema."""
+
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        documents: Documents,
+        make_context: Callable[[str], Viewable],
+        executor_class: type[Executor[Any]],
+        shares: Shares,
+        format_errors: FormatErrors,
+    ) -> None:
+        self._schema = schema
+        self._documents = documents
+        self._make_context = make_context
+        self._executor_class = executor_class
+        self._shares = shares
+        self._format_errors = format_errors
+
+    def prepare(self, request: Request, request_id: str) -> Prepared:
+        """Parse, validate and bind variables; raises RequestRefused."""
+        variables = dict(request.variables or {})
+        document = self._documents.get(request.query, request.operation_name, variables)
+        executor = self._executor_class.build(
+            self._schema,
+            document,
+            context_value=self._make_context(request_id),
+            raw_variable_values=variables,
+            operation_name=request.operation_name,
+        )
+        if isinstance(executor, list):
+            raise RequestRefused(executor)
+        return Prepared(request, request_id, executor)
+
+    async def execute(self, prepared: Prepared) -> ExecutionResult:
+        """Run a query or mutation."""
+        result = prepared.executor.execute_operation()
+        if isinstance(result, ExecutionResult):
+            return result
+        return await result  # type: ignore[misc, return-value]
+
+    def encode(self, prepared: Prepared, result: ExecutionResult) -> bytes:
+        """A result as the client gets it, its internal errors masked."""
+        return encode(result, lambda errors: self.errors(errors, prepared))
+
+    def errors(
+        self, errors: Sequence[GraphQLError], prepared: Prepared | None = None, request_id: str = ""
+    ) -> list[dict[str, Any]]:
+        """Errors as the client gets them."""
+        if prepared is None:
+            return self._format_errors(errors, request_id, None)
+        return self._format_errors(errors, prepared.request_id, prepared.name)
+
+    async def subscribe(self, prepared: Prepared) -> AsyncIterator[list[bytes]]:
+        """Encoded events until closed; raises RequestRefused when the subscription cannot start."""
+        executor = prepared.executor
+        stream = create_source_event_stream(executor)
+        if not hasattr(stream, "topic") and hasattr(stream, "__await__"):
+            stream = await stream
+        if isinstance(stream, ExecutionResult):
+            raise RequestRefused(stream.errors or [])
+
+        def encode_event(event: Any) -> Any:
+            return execute_event(executor, event, lambda errors: self.errors(errors, prepared))
+
+        shared: Stream = stream  # type: ignore[assignment]
+        async with aclosing(
+            self._shares.subscribe(self._rights(prepared), shared, encode_event)  # type: ignore[type-var]
+        ) as events:
+            async for payloads in events:
+                yield payloads
+
+    def _rights(self, prepared: Prepared) -> Hashable:
+        """All that decides the bytes of an event beside the stream's topic."""
+        used = _variables_below(prepared.executor)
+        variables = prepared.request.variables or {}
+        return (
+            prepared.request.query,
+            prepared.request.operation_name,
+            repr(sorted((name, variables[name]) for name in used if name in variables)),
+            prepared.executor.context_value.viewer,
+        )
+
+
+def _variables_below(executor: Executor[Any]) -> set[str]:
+    """Variables used anywhere but in the root field's own arguments: those the stream's topic covers."""
+    names: set[str] = set()
+
+    class Collect(Visitor):
+        def enter_variable(self, node: VariableNode, *_: Any) -> None:
+            names.add(node.name.value)
+
+    for selection in executor.operation.selection_set.selections:
+        if isinstance(selection, FieldNode):
+            below = [*(selection.directives or ()), selection.selection_set]
+        else:
+            below = [selection]
+        for node in below:
+            if node is not None:
+                visit(node, Collect())
+    for fragment in executor.fragments.values():
+        visit(fragment.definition, Collect())
+    return names

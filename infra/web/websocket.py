@@ -1,0 +1,249 @@
+"""GraphQL over WebSocket: the graphql-transport-ws protocol, as plain ASGI.
+
+Each subscription writes straight from its outbox to the socket: an event's bytes are made once for all
+subscribers, and only the frame around them is this client's own.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import aclosing
+from typing import Any, TypeAlias
+from uuid import uuid4
+
+import msgspec
+import orjson
+from graphql import GraphQLError, OperationType
+from loguru import logger
+
+from infra.web.operations import Operations, Prepared, Request, RequestRefused
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+
+SUBPROTOCOL = "graphql-transport-ws"
+INIT_SECONDS = 10.0
+OPERATIONS_PER_SOCKET = 200
+STOP_SECONDS = 5.0
+
+BAD_REQUEST = 4400
+UNAUTHORIZED = 4401
+SUBPROTOCOL_UNACCEPTABLE = 4406
+INIT_TIMEOUT = 4408
+SUBSCRIBER_EXISTS = 4409
+TOO_MANY_INITS = 4429
+
+
+class _Payload(msgspec.Struct, rename="camel"):
+    query: str
+    operation_name: str | None = None
+    variables: dict[str, Any] | None = None
+    extensions: dict[str, Any] | None = None
+
+
+class _ConnectionInit(msgspec.Struct, tag="connection_init"):
+    payload: dict[str, Any] | None = None
+
+
+class _Ping(msgspec.Struct, tag="ping"):
+    payload: dict[str, Any] | None = None
+
+
+class _Pong(msgspec.Struct, tag="pong"):
+    payload: dict[str, Any] | None = None
+
+
+class _Subscribe(msgspec.Struct, tag="subscribe"):
+    id: str
+    payload: _Payload
+
+
+class _Complete(msgspec.Struct, tag="complete"):
+    id: str
+
+
+_decoder = msgspec.json.Decoder(_ConnectionInit | _Ping | _Pong | _Subscribe | _Complete)
+
+
+class _Closed(Exception):
+    """The socket is to be closed with this code and reason."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class WebSocketEndpoint:
+    """Serves `graphql-transport-ws` on one path."""
+
+    def __init__(self, operations: Operations) -> None:
+        self._operations = operations
+        self._sockets: set[_Socket] = set()
+
+    @property
+    def open_sockets(self) -> int:
+        """How many clients are connected."""
+        return len(self._sockets)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        if SUBPROTOCOL not in scope["subprotocols"]:
+            await send({"type": "websocket.accept"})
+            await send(
+                {
+                    "type": "websocket.close",
+                    "code": SUBPROTOCOL_UNACCEPTABLE,
+                    "reason": f"Subprotocol not acceptable: use {SUBPROTOCOL}",
+                }
+            )
+            return
+        await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
+        socket = _Socket(self._operations, receive, send)
+        self._sockets.add(socket)
+        try:
+            await socket.serve()
+        finally:
+            self._sockets.discard(socket)
+
+    async def close(self) -> None:
+        """Tell every client that the service goes away."""
+        await asyncio.gather(
+            *(socket.go_away() for socket in self._sockets), return_exceptions=True
+        )
+
+
+class _Socket:
+    """One client's connection."""
+
+    def __init__(self, operations: Operations, receive: Receive, send: Send) -> None:
+        self._operations = operations
+        self._receive = receive
+        self._send = send
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._acknowledged = False
+
+    async def serve(self) -> None:
+        """Until the client leaves or breaks the protocol."""
+        try:
+            async with asyncio.timeout(INIT_SECONDS) as deadline:
+                while (text := await self._next()) is not None:
+                    await self._handle(text)
+                    if self._acknowledged:
+                        deadline.reschedule(None)
+        except TimeoutError:
+            await self._close(INIT_TIMEOUT, "Connection initialisation timeout")
+        except _Closed as closed:
+            await self._close(closed.code, closed.reason)
+        finally:
+            await self._stop_all()
+
+    async def go_away(self) -> None:
+        """Close because the service stops."""
+        await self._close(1001, "Going away")
+
+    async def _next(self) -> bytes | str | None:
+        message = await self._receive()
+        if message["type"] == "websocket.disconnect":
+            return None
+        text = message.get("text")
+        if text is None:
+            raise _Closed(BAD_REQUEST, "Only text messages are understood")
+        return str(text)
+
+    async def _handle(self, text: bytes | str) -> None:
+        try:
+            message = _decoder.decode(text)
+        except msgspec.MsgspecError as error:
+            raise _Closed(BAD_REQUEST, f"Invalid message: {error}"[:120]) from error
+        match message:
+            case _ConnectionInit():
+                if self._acknowledged:
+                    raise _Closed(TOO_MANY_INITS, "Too many initialisation requests")
+                self._acknowledged = True
+                await self._write({"type": "connection_ack"})
+            case _Ping():
+                await self._write({"type": "pong"})
+            case _Subscribe():
+                self._start(message)
+            case _Complete():
+                task = self._running.pop(message.id, None)
+                if task is not None:
+                    task.cancel()
+
+    def _start(self, message: _Subscribe) -> None:
+        if not self._acknowledged:
+            raise _Closed(UNAUTHORIZED, "Unauthorized: send connection_init first")
+        if message.id in self._running:
+            raise _Closed(SUBSCRIBER_EXISTS, f"Subscriber for {message.id[:80]} already exists")
+        if len(self._running) >= OPERATIONS_PER_SOCKET:
+            raise _Closed(BAD_REQUEST, f"At most {OPERATIONS_PER_SOCKET} operations per socket")
+        task = asyncio.create_task(self._operate(message))
+        self._running[message.id] = task
+        task.add_done_callback(lambda done: self._ended(message.id, done))
+
+    def _ended(self, id: str, task: asyncio.Task[None]) -> None:
+        if self._running.get(id) is task:
+            del self._running[id]
+        if not task.cancelled() and task.exception() is not None:
+            logger.opt(exception=task.exception()).error("An operation broke")
+
+    async def _operate(self, message: _Subscribe) -> None:
+        request_id = uuid4().hex
+        payload = message.payload
+        request = Request(
+            payload.query, payload.operation_name, payload.variables, payload.extensions
+        )
+        with logger.contextualize(request_id=request_id, operation=payload.operation_name):
+            try:
+                prepared = self._operations.prepare(request, request_id)
+                if prepared.kind is OperationType.SUBSCRIPTION:
+                    await self._follow(message.id, prepared)
+                else:
+                    result = await self._operations.execute(prepared)
+                    await self._next_event(message.id, self._operations.encode(prepared, result))
+            except RequestRefused as refused:
+                await self._refuse(message.id, refused.errors, request_id)
+                return
+            except Exception as error:  # noqa: BLE001 - told to the client, masked, and logged by `errors`
+                masked = GraphQLError("Internal error", original_error=error)
+                await self._refuse(message.id, [masked], request_id)
+                return
+            self._running.pop(message.id, None)
+            await self._write({"id": message.id, "type": "complete"})
+
+    async def _follow(self, id: str, prepared: Prepared) -> None:
+        send = self._send
+        head = '{"id":' + orjson.dumps(id).decode() + ',"type":"next","payload":'
+        async with aclosing(self._operations.subscribe(prepared)) as events:  # type: ignore[type-var]
+            async for payloads in events:
+                for payload in payloads:
+                    await send(
+                        {"type": "websocket.send", "text": f"{head}{payload.decode()}" + "}"}
+                    )
+
+    async def _next_event(self, id: str, payload: bytes) -> None:
+        head = b'{"id":' + orjson.dumps(id) + b',"type":"next","payload":'
+        await self._send({"type": "websocket.send", "text": (head + payload + b"}").decode()})
+
+    async def _refuse(self, id: str, errors: Any, request_id: str) -> None:
+        self._running.pop(id, None)
+        formatted = self._operations.errors(errors, request_id=request_id)
+        await self._write({"id": id, "type": "error", "payload": formatted})
+
+    async def _write(self, message: dict[str, Any]) -> None:
+        await self._send({"type": "websocket.send", "text": orjson.dumps(message).decode()})
+
+    async def _close(self, code: int, reason: str) -> None:
+        try:
+            await self._send({"type": "websocket.close", "code": code, "reason": reason})
+        except RuntimeError:
+            logger.debug("The socket was closed already")
+
+    async def _stop_all(self) -> None:
+        tasks = list(self._running.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=STOP_SECONDS)
