@@ -7,10 +7,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
+import orjson
 from graphql import OperationType
 from starlette.responses import StreamingResponse
 
-from infra.web.operations import Operations, Prepared
+from infra.web.operations import Operations, Prepared, RequestRefused
 
 KEEP_ALIVE_SECONDS = 12.0
 COMPLETE = b"event: complete\ndata: \n\n"
@@ -32,6 +33,16 @@ async def _events(operations: Operations, prepared: Prepared) -> AsyncIterator[b
         yield COMPLETE
         return
     yield KEEP_ALIVE
+    try:
+        async for chunk in _live(operations, prepared):
+            yield chunk
+    except RequestRefused as refused:
+        errors = operations.errors(refused.errors, prepared)
+        yield _next(orjson.dumps({"errors": errors}))
+    yield COMPLETE
+
+
+async def _live(operations: Operations, prepared: Prepared) -> AsyncIterator[bytes]:
     async with aclosing(operations.subscribe(prepared)) as events:  # type: ignore[type-var]
         pending = asyncio.ensure_future(anext(events))
         try:
@@ -49,7 +60,6 @@ async def _events(operations: Operations, prepared: Prepared) -> AsyncIterator[b
         finally:
             pending.cancel()
             await asyncio.wait({pending})
-    yield COMPLETE
 
 
 def _next(payload: bytes) -> bytes:

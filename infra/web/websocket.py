@@ -88,6 +88,7 @@ class WebSocketEndpoint:
         return len(self._sockets)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Accept a client and serve it until it leaves."""
         await receive()
         if SUBPROTOCOL not in scope["subprotocols"]:
             await send({"type": "websocket.accept"})
@@ -205,6 +206,8 @@ class _Socket:
                     await self._next_event(message.id, self._operations.encode(prepared, result))
             except RequestRefused as refused:
                 await self._refuse(message.id, refused.errors, request_id)
+                return
+            except OSError:  # the client left while being written to
                 return
             except Exception as error:  # noqa: BLE001 - told to the client, masked, and logged by `errors`
                 masked = GraphQLError("Internal error", original_error=error)
