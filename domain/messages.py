@@ -203,8 +203,13 @@ class MessageFilter:
     until: datetime | None = None
 
     def __post_init__(self) -> None:
-        for name in ("connector_ids", "exchanges", "instruments", "types"):
-            if len(getattr(self, name)) > FILTER_LIMIT:
+        for name, values in (
+            ("connectorIds", self.connector_ids),
+            ("exchanges", self.exchanges),
+            ("instruments", self.instruments),
+            ("types", self.types),
+        ):
+            if len(values) > FILTER_LIMIT:
                 raise InvalidInput(field=f"filter.{name}", reason=f"at most {FILTER_LIMIT} values")
         if self.since and self.until and self.since >= self.until:
             raise InvalidInput(field="filter.until", reason="must be after since")
