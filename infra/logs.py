@@ -123,6 +123,11 @@ def close() -> None:
         _writer = None
 
 
+def flush(timeout: float = FLUSH_SECONDS) -> bool:
+    """Wait until everything logged so far is written; False when `timeout` seconds were too short."""
+    return _writer is None or _writer.flush(timeout)
+
+
 def dropped_lines() -> int:
     """How many lines were dropped because they came faster than they could be written."""
     return 0 if _writer is None else _writer.dropped
