@@ -7,13 +7,17 @@ import tempfile
 import threading
 import time
 import uuid
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
+from domain.positions import first_id_at
 from infra.postgres import migrate
+from infra.postgres.database import connector
 from infra.postgres.embedded import EmbeddedPostgres
+from infra.postgres.partitions import Partitions
 
 EXTERNAL = "PENSTOCK_TEST_DATABASE_URL"
 START_TIMEOUT_SECONDS = 60.0
@@ -65,10 +69,23 @@ class Cluster:
     async def _offer(self, url: str) -> None:
         template = f"penstock_template_{uuid.uuid4().hex[:12]}"
         await run(url, f'create database "{template}"')
-        await migrate.upgrade(with_database(url, template))
+        await _prepare(with_database(url, template))
         _write(self.directory / "ready", f"{template}\n{url}")
         await asyncio.to_thread(self._over.wait)
         await run(url, f'drop database if exists "{template}" with (force)')
+
+
+async def _prepare(url: str) -> None:
+    """Migrate, and make the partitions from yesterday to the day after tomorrow."""
+    await migrate.upgrade(url)
+    now = datetime.now(UTC)
+    connection = await connector(url)()
+    try:
+        await Partitions(24).ensure_for(
+            connection, first_id_at(now - timedelta(days=1)), first_id_at(now + timedelta(days=2))
+        )
+    finally:
+        await connection.close(timeout=10)
 
 
 def server(directory: Path) -> tuple[str, str]:
