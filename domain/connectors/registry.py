@@ -121,7 +121,6 @@ async def create(session: AsyncSession, viewer: Viewer, connector: Connector) ->
 async def update(
     session: AsyncSession,
     workshop: Workshop,
-    viewer: Viewer,
     connector: Connector,
     configuration: ConfigurationPatch,
     secrets: SecretsPatch,
@@ -129,6 +128,20 @@ async def update(
     """Change a locked connector; raises InvalidInput, AddressRefused, ConnectorNameTaken, NoFieldsToUpdate."""
     if not configuration and not secrets:
         raise NoFieldsToUpdate
+    await revise(workshop, connector, configuration, secrets)
+    connector.version += 1
+    connector.updated_at = workshop.clock.now()
+    await _flush(session, connector.name)
+    return connector
+
+
+async def revise(
+    workshop: Workshop,
+    connector: Connector,
+    configuration: ConfigurationPatch,
+    secrets: SecretsPatch,
+) -> Secrets:
+    """Apply checked changes to a connector and return its secrets; raises InvalidInput, AddressRefused."""
     opened = merged(open_secrets(workshop.vault, connector), secrets)
     settled = checked(_patched(connector, configuration), opened, workshop.checks)
     if settled.url != connector.url:
@@ -139,10 +152,7 @@ async def update(
     if secrets:
         connector.sealed = seal_secrets(workshop.vault, connector.id, opened)
         connector.secret_fields = secret_fields(opened)
-    connector.version += 1
-    connector.updated_at = workshop.clock.now()
-    await _flush(session, settled.name)
-    return connector
+    return opened
 
 
 async def start(session: AsyncSession, clock: Clock, connector: Connector) -> Connector:
@@ -154,7 +164,7 @@ async def start(session: AsyncSession, clock: Clock, connector: Connector) -> Co
 
 
 async def stop(session: AsyncSession, clock: Clock, connector: Connector) -> Connector:
-    """Have a locked connector rest; one that rests already is left as it is."""
+    """Have a locked connector rest; a process that runs it says itself when it has stopped."""
     if connector.enabled:
         connector.enabled = False
         await _enter(session, clock, connector, ConnectorEvent.STOPPED)
@@ -276,15 +286,18 @@ def _patched(connector: Connector, patch: ConfigurationPatch) -> Configuration:
 async def _enter(
     session: AsyncSession, clock: Clock, connector: Connector, event: ConnectorEvent
 ) -> None:
+    await session.flush()
     status = await session.get(ConnectorStatus, connector.id, with_for_update=True)
+    now = clock.now()
     if status is None:
         status = ConnectorStatus(
-            connector_id=connector.id, workspace_id=connector.workspace_id, since=clock.now()
+            connector_id=connector.id, workspace_id=connector.workspace_id, since=now
         )
         session.add(status)
+    leased = status.leased_until is not None and status.leased_until > now
     state = next_state(status.state, event)
-    if state is not None and state is not status.state:
-        status.state, status.since = state, clock.now()
+    if state not in (None, status.state) and not (leased and event is ConnectorEvent.STOPPED):
+        status.state, status.since = state, now
     await session.flush()
 
 
