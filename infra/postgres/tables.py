@@ -42,6 +42,7 @@ messages = Table(
     Column("received_at", DateTime(timezone=True), nullable=False),
     Column("data", JSON, nullable=False),
     Column("detail", JSON),
+    Column("key", Text),
     Index("messages_instrument_idx", "workspace_id", "instrument", "id"),
     Index("messages_connector_idx", "connector_id", "id"),
     postgresql_partition_by="RANGE (id)",

@@ -137,6 +137,7 @@ def _create_messages() -> None:
         _time("received_at", nullable=False),
         sa.Column("data", postgresql.JSON(), nullable=False),
         sa.Column("detail", postgresql.JSON()),
+        sa.Column("key", sa.Text()),
         sa.CheckConstraint(MESSAGE_TYPES, name="message_type_known"),
         sa.CheckConstraint("side IN ('buy', 'sell')", name="side_known"),
         postgresql_partition_by="RANGE (id)",
