@@ -42,6 +42,8 @@ _QUIET = {
 _BARE = re.compile(r"[^\s\"'=\x00-\x1f\x7f-\x9f]+")
 _BREAK = re.compile(r"\r\n|[\n\r\x0b\x0c\x85\u2028\u2029]")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
+# Characters that JSON lets stand but that end a line for some readers, or command a terminal.
+_ESCAPES = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029)}
 _OWN_FIELDS = ("time", "level", "logger", "message", "exception")
 _CONTEXT = ("request_id", "connector_id", "operation")
 
@@ -271,7 +273,7 @@ def _word(value: Any) -> str:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).translate(_ESCAPES)
 
 
 def _printable(text: str) -> str:
