@@ -1,7 +1,5 @@
 """Settings: read from `PENSTOCK_*` variables and `.env`, checked at start, secrets never shown."""
 
-import base64
-import binascii
 import difflib
 import os
 import sys
@@ -14,10 +12,10 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from infra.security.vault import read_key
+
 PREFIX = "PENSTOCK_"
 ENV_FILE = Path(".env")
-KEY_BYTES = 32
-
 NEW_KEY = "openssl rand -base64 32"
 LogLevel = Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"]
 LogFormat = Literal["simple", "detailed", "structured", "json"]
@@ -208,9 +206,11 @@ class Settings(BaseSettings):
     @classmethod
     def _keys(cls, keys: list[SecretStr]) -> list[SecretStr]:
         for number, key in enumerate(keys, start=1):
-            if (reason := key_problem(key.get_secret_value())) is not None:
-                raise ValueError(f"key {number} {reason}")
-        if len({key.get_secret_value() for key in keys}) != len(keys):
+            try:
+                read_key(key.get_secret_value())
+            except ValueError as error:
+                raise ValueError(f"key {number}: {error}; make one with `{NEW_KEY}`") from None
+        if len({read_key(key.get_secret_value()) for key in keys}) != len(keys):
             raise ValueError("the same key is given twice")
         return keys
 
@@ -277,17 +277,6 @@ def unknown_variables(
 def variable(field: str) -> str:
     """The environment variable of a field."""
     return PREFIX + field.upper()
-
-
-def key_problem(key: str) -> str | None:
-    """Why a base64 encryption key cannot be used, or None; says nothing of its value."""
-    try:
-        size = len(base64.b64decode(key, validate=True))
-    except (binascii.Error, ValueError):
-        return f"is not base64; make one with `{NEW_KEY}`"
-    if size != KEY_BYTES:
-        return f"has {size} bytes, not {KEY_BYTES}; make one with `{NEW_KEY}`"
-    return None
 
 
 def _problem(item: Any) -> str:
