@@ -102,6 +102,4 @@ class Outbox:
         self._queue.clear()
         self._keyed.clear()
         self._bytes = 0
-        if loss is not None:
-            self._last = loss.before
         return taken, loss

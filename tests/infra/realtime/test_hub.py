@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from domain.messages import Message, MessageFilter
 from domain.positions import Position, node_of
 from infra.realtime import announcement as announcements
+from infra.realtime.announcement import Announcement
 from tests.infra.realtime.world import WORKSPACE, World, everything, settle
 
 
@@ -107,6 +108,20 @@ async def test_waiting_for_a_position_ends_when_it_is_reached() -> None:
     assert not waiting.done()
     world.hub.receive(announcement)
     await waiting
+    await world.hub.stop()
+
+
+async def test_an_announcement_that_overlaps_what_was_seen_gives_only_the_rest() -> None:
+    world = World()
+    await world.hub.start()
+    listener = Recorder(everything())
+    world.hub.attach(listener)
+    whole = world.commit(1, "X", "X", "X")
+    first, *_ = whole.rows
+    world.hub.receive(Announcement(1, 0, first[0], whole.published_at, [first]))
+    world.hub.receive(whole)
+    await settle()
+    assert listener.ids == [row[0] for row in whole.rows]
     await world.hub.stop()
 
 

@@ -3,11 +3,13 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from domain.messages import Delivery, DeliveryMode, Gap, GapReason, MessageBatch
 from domain.positions import Position
+from infra.realtime.outbox import Outbox
 from infra.realtime.sharing import Shares
 from infra.realtime.streams import MessageStream, alone
 from tests.infra.realtime.world import StillClock, World, everything, settle
@@ -210,61 +212,172 @@ async def test_a_stream_can_be_read_alone() -> None:
     await world.hub.stop()
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    steps=st.lists(
-        st.sampled_from(["commit", "commit", "announce", "away", "back", "stall"]), max_size=40
-    )
-)
-def test_a_reader_that_resumes_gets_each_message_once(steps: list[str]) -> None:
-    asyncio.run(_come_and_go(steps))
-
-
-async def _come_and_go(steps: list[str]) -> None:
-    """Any interleaving of commits, announcements, disconnects and stalls: once each, or told in a gap."""
+async def test_a_replay_that_is_overtaken_goes_on_from_the_database_instead_of_a_gap() -> None:
     world, shares, encoder = World(), Shares(outbox_events=2, outbox_bytes=10**6), Encoder()
+    world.commit(1, "X", "X")
     await world.hub.start()
-    unannounced: list[Any] = []
-    position, seen, gaps = Position(), [], []
-    one: Subscriber | None = Subscriber(shares, stream(world, after=position), encoder)
-
-    def collect(subscriber: Subscriber) -> Position:
-        seen.extend(subscriber.ids)
-        reached = position
-        for event in subscriber.events:
-            if isinstance(event, Gap):
-                gaps.append((Position.decode(event.after or ""), Position.decode(event.before)))
-                reached = Position.decode(event.before)
-            else:
-                reached = event.position
-        return reached
-
-    for number, step in enumerate([*steps, "announce", "back", "flow"]):
-        match step:
-            case "commit":
-                unannounced.append(world.commit(number % 2, "X"))
-            case "announce":
-                for announcement in unannounced:
-                    world.hub.receive(announcement)
-                unannounced.clear()
-            case "stall" if one is not None:
-                one.may_read.clear()
-            case "away" if one is not None:
-                one.may_read.set()
-                await one.leave()
-                position, one = collect(one), None
-            case "back" if one is None:
-                one = Subscriber(shares, stream(world, after=position), encoder)
-        if number % 3:
-            await settle()
-    assert one is not None
-    one.may_read.set()
+    reader = Subscriber(shares, stream(world, after=Position()), encoder)
+    reader.may_read.clear()
+    await settle()
+    for _ in range(10):
+        world.hub.receive(world.commit(1, "X"))
+        await settle()
+    assert len(reader.ids) == 1
+    reader.may_read.set()
     for _ in range(5):
         await settle()
-    await one.leave()
-    collect(one)
-    assert len(seen) == len(set(seen))
-    for row in world.rows:
-        told = any(not after.has(row[0]) and before.has(row[0]) for after, before in gaps)
-        assert (row[0] in seen) != told
+    assert reader.ids == [row[0] for row in world.rows]
+    await reader.leave()
+    await world.hub.stop()
+
+
+async def test_who_leaves_before_the_live_half_begins_is_not_written_to() -> None:
+    world, shares = World(), Shares(outbox_events=100, outbox_bytes=10**6)
+    await world.hub.start()
+    stays = Subscriber(shares, stream(world, "X"), Encoder())
+    await settle()
+    (share,) = shares._shares.values()
+    outbox = Outbox(10, 1000)
+    share.join(outbox)
+    share.leave(outbox)
+    await settle()
+    world.hub.receive(world.commit(1, "X"))
+    await settle()
+    assert not outbox._queue
+    assert len(stays.ids) == 1
+    await stays.leave()
+    await world.hub.stop()
+
+
+STEPS = ["commit", "commit", "announce", "away", "back", "back reading slowly", "stall", "read on"]
+
+
+@pytest.mark.parametrize("slow_encoding", [False, True])
+@settings(max_examples=150, deadline=None)
+@given(steps=st.lists(st.sampled_from(STEPS), max_size=40), pace=st.integers(1, 4))
+@example(steps=["away", "commit", "commit", "announce", "back reading slowly", "away"], pace=1)
+def test_a_reader_that_comes_and_goes_gets_each_message_once_or_is_told(
+    slow_encoding: bool, steps: list[str], pace: int
+) -> None:
+    asyncio.run(Visits(slow_encoding).run(steps, pace))
+
+
+class SlowEncoder(Encoder):
+    """Loads something for every event, so that events meet in the inbox."""
+
+    def __call__(self, event: Any) -> Any:
+        return self._slowly(event)
+
+    async def _slowly(self, event: Any) -> bytes:
+        for _ in range(30):
+            await asyncio.sleep(0)
+        return super().__call__(event)
+
+
+class Visits:
+    """One reader through any interleaving of commits, announcements, disconnects and stalls."""
+
+    def __init__(self, slow_encoding: bool) -> None:
+        self.world = World()
+        self.shares = Shares(outbox_events=2, outbox_bytes=10**6)
+        self.encoder = SlowEncoder() if slow_encoding else Encoder()
+        self.unannounced: list[Any] = []
+        self.position = Position()
+        self.seen: list[int] = []
+        self.gaps: list[tuple[Position, Position]] = []
+        self.reader: Subscriber | None = None
+
+    async def run(self, steps: list[str], pace: int) -> None:
+        await self.world.hub.start()
+        # Somebody else follows too, so that the reader meets a live half that is already running.
+        other = Subscriber(self.shares, stream(self.world), self.encoder)
+        for number, step in enumerate(["back", *steps, "announce", "back", "read on"]):
+            await self.take(step, number)
+            if number % pace == 0:
+                await settle()
+        for _ in range(30):
+            await settle()
+        await self.leave()
+        await other.leave()
+        self.check()
+        await self.world.hub.stop()
+
+    async def take(self, step: str, number: int) -> None:
+        match step:
+            case "commit":
+                self.unannounced.append(self.world.commit(number % 2, "X"))
+            case "announce":
+                for announcement in self.unannounced:
+                    self.world.hub.receive(announcement)
+                self.unannounced.clear()
+            case "stall" if self.reader:
+                self.reader.may_read.clear()
+            case "read on" if self.reader:
+                self.reader.may_read.set()
+            case "away" if self.reader:
+                await self.leave()
+            case "back" | "back reading slowly" if not self.reader:
+                again = stream(self.world, after=self.position)
+                self.reader = Subscriber(self.shares, again, self.encoder)
+                if step != "back":
+                    self.reader.may_read.clear()
+
+    async def leave(self) -> None:
+        if self.reader is None:
+            return
+        await self.reader.leave()
+        self.seen += self.reader.ids
+        for event in self.reader.events:
+            if isinstance(event, Gap):
+                gap = (Position.decode(event.after or ""), Position.decode(event.before))
+                self.gaps.append(gap)
+                self.position = gap[1]
+            else:
+                self.position = event.position
+        self.reader = None
+
+    def check(self) -> None:
+        assert len(self.seen) == len(set(self.seen))
+        for row in self.world.rows:
+            told = any(not after.has(row[0]) and before.has(row[0]) for after, before in self.gaps)
+            assert (row[0] in self.seen) != told
+
+
+@pytest.mark.parametrize(
+    "delivery", [Delivery(DeliveryMode.LATEST), Delivery(DeliveryMode.SAMPLE, 10)]
+)
+@settings(max_examples=40, deadline=None)
+@given(
+    before=st.lists(st.sampled_from("XYZ"), max_size=12),
+    away=st.lists(st.sampled_from("XYZ"), max_size=6),
+    pace=st.integers(1, 5),
+)
+def test_latest_and_sample_end_with_the_newest_of_each_instrument_over_a_resume(
+    delivery: Delivery, before: list[str], away: list[str], pace: int
+) -> None:
+    asyncio.run(_resume_newest(delivery, before, away, pace))
+
+
+async def _resume_newest(delivery: Delivery, before: list[str], away: list[str], pace: int) -> None:
+    world, shares, encoder = World(), Shares(outbox_events=100, outbox_bytes=10**6), Encoder()
+    await world.hub.start()
+    first = Subscriber(shares, stream(world, delivery=delivery), encoder)
+    await settle()
+    for number, instrument in enumerate(before):
+        world.hub.receive(world.commit(1, instrument))
+        if number % pace == 0:
+            await settle()
+    await settle()
+    await first.leave()
+    for instrument in away:
+        world.hub.receive(world.commit(1, instrument))
+    cursor = first.events[-1].position
+    second = Subscriber(shares, stream(world, delivery=delivery, after=cursor), encoder)
+    await settle()
+    newest = {row[4]: row[0] for row in world.rows}
+    seen: dict[str, int] = {}
+    for event in [*first.events, *second.events]:
+        seen |= {message.instrument: message.id for message in event.messages}
+    assert seen == newest
+    await second.leave()
     await world.hub.stop()
