@@ -4,11 +4,12 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
-from functools import cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 import httpcore
 import httpx
+
+from domain.connectors import AddressRefused
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 
@@ -17,10 +18,6 @@ ADDRESSES_TRIED = 4
 NAT64 = IPv6Network("64:ff9b::/96")
 GLOBAL_UNICAST = IPv6Network("2000::/3")
 DOCUMENTATION = IPv6Network("3fff::/20")  # RFC 9637, not known to ipaddress yet
-
-
-class AddressRefused(Exception):
-    """A source lies where connectors may not go."""
 
 
 async def resolve(host: str, port: int) -> list[str]:
@@ -53,9 +50,16 @@ def _embedded(ip: IPv6Address) -> IPv4Address | None:
 class Guard:
     """Resolves hosts and refuses loopback, link-local, private and other non-public addresses, unless told to allow them."""
 
-    def __init__(self, allow_private: bool = False, resolve: Resolve = resolve) -> None:
+    def __init__(
+        self,
+        allow_private: bool = False,
+        resolve: Resolve = resolve,
+        tls: Callable[[], ssl.SSLContext] = httpx.create_ssl_context,
+    ) -> None:
         self._allow_private = allow_private
         self._resolve = resolve
+        self._new_tls = tls
+        self._tls: dict[str, ssl.SSLContext] = {}
 
     async def addresses(self, host: str, port: int) -> list[str]:
         """The addresses to connect to, all of them checked; raises AddressRefused, OSError, TimeoutError."""
@@ -65,14 +69,19 @@ class Guard:
             raise OSError(f"{host} has no address")
         if not self._allow_private:
             for address in found:
-                reason = refusal(address)
-                if reason is not None:
-                    raise AddressRefused(f"{host} is at {address}, a {reason} address")
+                if refusal(address) is not None:
+                    raise AddressRefused(host=host)
         return found[:ADDRESSES_TRIED]
 
-    def transport(self, *, http2: bool = True) -> httpx.AsyncBaseTransport:
+    def tls(self, purpose: str) -> ssl.SSLContext:
+        """The TLS settings for "http" or "websocket": made once, and apart, because each offers its own protocols."""
+        if purpose not in self._tls:
+            self._tls[purpose] = self._new_tls()
+        return self._tls[purpose]
+
+    def transport(self) -> httpx.AsyncBaseTransport:
         """An HTTP transport of a few connections that only goes where this guard lets it."""
-        return _GuardedTransport(self, http2=http2)
+        return _GuardedTransport(self)
 
 
 class _GuardedBackend(httpcore.AsyncNetworkBackend):
@@ -111,19 +120,14 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
         await asyncio.sleep(seconds)
 
 
-@cache
-def _tls() -> ssl.SSLContext:
-    return httpx.create_ssl_context(trust_env=False)
-
-
 class _GuardedTransport(httpx.AsyncHTTPTransport):
-    def __init__(self, guard: Guard, *, http2: bool) -> None:
-        super().__init__(verify=_tls(), trust_env=False)
+    def __init__(self, guard: Guard) -> None:
+        super().__init__(verify=guard.tls("http"), trust_env=False)
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=_tls(),
+            ssl_context=guard.tls("http"),
             max_connections=4,
             max_keepalive_connections=2,
             keepalive_expiry=60.0,
-            http2=http2,
+            http2=True,
             network_backend=_GuardedBackend(guard),
         )

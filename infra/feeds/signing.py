@@ -114,9 +114,7 @@ def sign(
             user = f"{_need(secrets, 'username')}:{secrets.password or ''}"
             headers["Authorization"] = f"Basic {base64.b64encode(user.encode()).decode()}"
         case AuthType.API_KEY:
-            added, query = _key_only(connector, secrets)
-            headers |= added
-            url = _with_query(url, query)
+            headers |= _key_header(connector, secrets)
         case AuthType.HMAC:
             url, added = _sign_hmac(_scheme(connector), secrets, method, url, body, now)
             headers |= added
@@ -125,12 +123,8 @@ def sign(
 
 def sign_handshake(connector: Connector, secrets: Secrets, url: httpx.URL, now: datetime) -> Signed:
     """The WebSocket handshake: signed as a GET, unless the venue signs a login frame or only wants the key."""
-    if (
-        connector.auth_type is AuthType.HMAC
-        and not connector.signing
-        and connector.venue in SCHEMES
-    ):
-        key = {} if _scheme(connector).login else _key_only(connector, secrets)[0]
+    if connector.auth_type is AuthType.HMAC and not connector.signing:
+        key = {} if _scheme(connector).login else _key_header(connector, secrets)
         return Signed(_with_query(url, secrets.query_parameters), dict(secrets.headers) | key)
     return sign(connector, secrets, "GET", url, "", now)
 
@@ -194,16 +188,10 @@ def _scheme(connector: Connector) -> Scheme:
             return Scheme(**connector.signing)
         except TypeError:
             raise CannotSign("signing has a field that is not known") from None
-    return SCHEMES.get(
-        connector.venue,
-        Scheme(
-            headers={
-                "X-API-Key": "{key}",
-                "X-Timestamp": "{timestamp}",
-                "X-Signature": "{signature}",
-            }
-        ),
-    )
+    scheme = SCHEMES.get(connector.venue)
+    if scheme is None:
+        raise CannotSign("signing is not set, and the venue has no recipe of its own")
+    return scheme
 
 
 def _sign_hmac(
@@ -227,18 +215,8 @@ def _sign_hmac(
     return _with_query(url, after), headers
 
 
-def _key_only(connector: Connector, secrets: Secrets) -> tuple[dict[str, str], dict[str, str]]:
-    if connector.signing:
-        scheme = _scheme(connector)
-        texts = [*scheme.headers.values(), *scheme.query.values()]
-        places = _places("".join(texts), secrets)
-        headers, query = (
-            {name: _fill(text, places) for name, text in pairs.items()}
-            for pairs in (scheme.headers, scheme.query)
-        )
-        return headers, query
-    name = KEY_HEADERS.get(connector.venue, "X-API-Key")
-    return {name: _need(secrets, "api_key")}, {}
+def _key_header(connector: Connector, secrets: Secrets) -> dict[str, str]:
+    return {KEY_HEADERS.get(connector.venue, "X-API-Key"): _need(secrets, "api_key")}
 
 
 def _with_query(url: httpx.URL, parameters: Mapping[str, str]) -> httpx.URL:

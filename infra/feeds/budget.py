@@ -1,0 +1,48 @@
+"""How often one process asks one host: a budget that all of its connectors share."""
+
+import asyncio
+import time
+
+from limits import RateLimitItemPerSecond
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import MovingWindowRateLimiter
+
+REQUESTS_PER_SECOND = 20
+SHORTEST_WAIT_SECONDS = 0.005
+HOSTS_KEPT = 10_000
+
+
+class RateBudget:
+    """At most so many requests a second to one host, and none while the host asked to be left alone."""
+
+    def __init__(self, requests_per_second: int = REQUESTS_PER_SECOND) -> None:
+        self._limit = RateLimitItemPerSecond(requests_per_second)
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._paused_until: dict[str, float] = {}
+
+    async def acquire(self, host: str) -> None:
+        """Wait for the host's next free place; as long as the host's own pause lasts."""
+        while True:
+            pause = self.pause_seconds(host)
+            if pause > 0:
+                await asyncio.sleep(pause)
+            elif await self._limiter.hit(self._limit, host):
+                return
+            else:
+                window = await self._limiter.get_window_stats(self._limit, host)
+                wait = window.reset_time - time.time()
+                await asyncio.sleep(min(max(wait, SHORTEST_WAIT_SECONDS), 1.0))
+
+    def pause(self, host: str, seconds: float) -> None:
+        """Leave a host alone for a while; a longer pause under way stays."""
+        if len(self._paused_until) >= HOSTS_KEPT:
+            now = time.monotonic()
+            self._paused_until = {
+                name: until for name, until in self._paused_until.items() if until > now
+            }
+        until = time.monotonic() + seconds
+        self._paused_until[host] = max(until, self._paused_until.get(host, 0.0))
+
+    def pause_seconds(self, host: str) -> float:
+        """How long the host is still to be left alone."""
+        return max(self._paused_until.get(host, 0.0) - time.monotonic(), 0.0)

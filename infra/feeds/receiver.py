@@ -1,0 +1,190 @@
+"""From a received frame to the writer: normalised, freed of what was seen before, its holes noted."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+import httpx
+from loguru import logger
+
+from domain.connectors import Connector, Secrets, Venue
+from domain.messages import (
+    CannotNormalise,
+    QuarantinedFrame,
+    QuarantineReason,
+    SequenceGap,
+    Tick,
+)
+from domain.ports import Clock, Ids
+from infra.feeds.arrival import Arrival, Intake, Lease
+from infra.feeds.sequences import Hole, Sequences
+from infra.feeds.status import StatusKeeper
+
+CONTROL_LIMIT = 4_096
+
+
+class Normalise(Protocol):
+    """The signature of `infra.feeds.venues.normalise`."""
+
+    def __call__(
+        self, venue: Venue, frame: bytes, source: str, mapping: dict[str, Any] | None
+    ) -> list[Tick]:
+        """The ticks of a frame; raises CannotNormalise."""
+
+
+def source_of(url: str, query_parameters: Mapping[str, str]) -> str:
+    """What a normaliser needs to know of where a frame came from: the URL with its secret parameters. Never show it."""
+    if not query_parameters:
+        return url
+    return str(httpx.URL(url).copy_merge_params(dict(query_parameters)))
+
+
+class Receiver:
+    """Takes one connector's frames, one after the other."""
+
+    def __init__(
+        self,
+        connector: Connector,
+        secrets: Secrets,
+        lease: Lease,
+        sequences: Sequences,
+        keeper: StatusKeeper,
+        intake: Intake,
+        normalise: Callable[..., list[Tick]] | Normalise,
+        clock: Clock,
+        ids: Ids,
+        frame_limit: int,
+    ) -> None:
+        self.frame_limit = frame_limit
+        self._connector_id = connector.id
+        self._workspace_id = connector.workspace_id
+        self._epoch = lease.epoch
+        self._venue = connector.venue
+        self._mapping = connector.mapping
+        self._url = connector.url
+        self._source = source_of(connector.url, secrets.query_parameters)
+        self._sequences = sequences
+        self._keeper = keeper
+        self._intake = intake
+        self._normalise = normalise
+        self._clock = clock
+        self._ids = ids
+
+    async def take(self, frame: bytes) -> int:
+        """Hand a frame's new messages to the writer, waiting while it is full; returns how many messages it carried."""
+        received_at = self._clock.now()
+        try:
+            ticks = self._normalise(self._venue, frame, self._source, self._mapping)
+        except CannotNormalise as problem:
+            await self._quarantine(
+                frame, len(frame), problem.reason, problem.explanation, received_at
+            )
+            return 0
+        except Exception as error:  # noqa: BLE001 - a normaliser's bug must cost one frame, not the connector
+            logger.opt(exception=error).error("A normaliser failed on a frame")
+            explanation = f"the normaliser failed: {type(error).__name__}"
+            await self._quarantine(
+                frame, len(frame), QuarantineReason.UNEXPECTED, explanation, received_at
+            )
+            return 0
+        if not ticks:
+            self._control(frame)
+            return 0
+        await self._store(ticks, len(frame), received_at)
+        return len(ticks)
+
+    async def take_too_large(self, kept: bytes, size: int, limit: int) -> None:
+        """Quarantine what was kept of a frame that is larger than `limit` bytes; `size` is its own, as far as it is known."""
+        explanation = f"{size} bytes are more than the limit of {limit}"
+        await self._quarantine(
+            kept[: self.frame_limit],
+            size,
+            QuarantineReason.TOO_LARGE,
+            explanation,
+            self._clock.now(),
+        )
+
+    async def _store(self, ticks: list[Tick], size: int, received_at: datetime) -> None:
+        keeper = self._keeper
+        keeper.last_message_at = received_at
+        admission = self._sequences.admit(ticks)
+        if admission.duplicates:
+            keeper.duplicates += admission.duplicates
+        gaps = []
+        if admission.holes:
+            keeper.gaps += len(admission.holes)
+            gaps = [self._gap(hole, received_at) for hole in admission.holes]
+        if not admission.ticks:
+            return
+        arrival = Arrival(
+            self._workspace_id,
+            self._connector_id,
+            self._epoch,
+            received_at,
+            admission.ticks,
+            size,
+            None,
+            gaps,
+        )
+        await self._put(arrival)
+
+    async def _quarantine(
+        self,
+        frame: bytes,
+        size: int,
+        reason: QuarantineReason,
+        explanation: str,
+        received_at: datetime,
+    ) -> None:
+        kept = frame[: self.frame_limit]
+        quarantined = QuarantinedFrame(
+            id=self._ids.new(),
+            workspace_id=self._workspace_id,
+            connector_id=self._connector_id,
+            received_at=received_at,
+            reason=reason,
+            explanation=self._keeper.clean(explanation),
+            source=self._url,
+            frame=kept,
+            frame_bytes=size,
+        )
+        self._keeper.quarantined += 1
+        await self._put(
+            Arrival(
+                self._workspace_id,
+                self._connector_id,
+                self._epoch,
+                received_at,
+                [],
+                size,
+                quarantined,
+            )
+        )
+
+    async def _put(self, arrival: Arrival) -> None:
+        self._keeper.pending += len(arrival.ticks)
+        try:
+            await self._intake.put(arrival)
+        except asyncio.CancelledError:
+            self._keeper.pending -= len(arrival.ticks)
+            self._sequences.forget(arrival.ticks)
+            raise
+
+    def _control(self, frame: bytes) -> None:
+        if b'"error"' in frame[:CONTROL_LIMIT]:
+            said = frame[:CONTROL_LIMIT].decode(errors="replace")
+            self._keeper.note(f"the source says: {said}")
+
+    def _gap(self, hole: Hole, noticed_at: datetime) -> SequenceGap:
+        return SequenceGap(
+            id=self._ids.new(),
+            workspace_id=self._workspace_id,
+            connector_id=self._connector_id,
+            instrument=hole.instrument,
+            type=hole.type,
+            after_sequence=hole.after,
+            before_sequence=hole.before,
+            missed=hole.before - hole.after - 1,
+            noticed_at=noticed_at,
+        )
