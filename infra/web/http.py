@@ -1,0 +1,182 @@
+"""GraphQL over HTTP (draft of 2026): POST and GET on one path, one operation a request."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+
+import orjson
+from graphql import ExecutionResult, GraphQLError, GraphQLSyntaxError, OperationType
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from infra.web.metrics import Metrics
+from infra.web.negotiation import EVENTS, GRAPHQL, JSON, Accept
+from infra.web.operations import Operations, Prepared, RequestRefused
+from infra.web.parameters import Refusal, check_content_type, from_body, from_url, read_body
+from infra.web.requests import note_of
+from infra.web.sse import event_stream
+
+BODY_SECONDS: Final = 30.0
+STOP_SECONDS: Final = 5.0
+STATUSES: Final = {
+    "UNAUTHENTICATED": 401,
+    "FORBIDDEN": 403,
+    "RATE_LIMITED": 429,
+    "TIMEOUT": 504,
+    "INTERNAL": 500,
+}
+
+
+class GraphQLEndpoint:
+    """Serves queries and mutations; subscriptions as server-sent events, and GraphiQL to browsers."""
+
+    def __init__(
+        self,
+        operations: Operations,
+        metrics: Metrics,
+        graphiql: ASGIApp | None = None,
+        body_limit: int = 16 * 1024 * 1024,
+        timeout_seconds: float = 30.0,
+    ) -> None:
+        self._operations = operations
+        self._metrics = metrics
+        self._graphiql = graphiql
+        self._body_limit = body_limit
+        self._timeout = timeout_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        headers = Headers(scope=scope)
+        accept = Accept.parse(headers.get("accept"))
+        if scope["method"] in {"GET", "HEAD"} and self._graphiql and accept.prefers_html:
+            await self._graphiql(scope, receive, send)
+            return
+        note = note_of(scope)
+        try:
+            media = self._media(accept)
+            prepared = await self._prepare(scope, headers, receive)
+            note.operation, note.kind = prepared.name, prepared.kind.value
+            if prepared.kind is OperationType.SUBSCRIPTION or media == EVENTS:
+                await self._stream(prepared, accept, scope, receive, send)
+                return
+            await self._answer(prepared, media, receive, send)
+        except Refusal as refusal:
+            error = GraphQLError(refusal.message, extensions={"code": refusal.code})
+            await self._refuse([error], note.request_id, refusal, send)
+        except RequestRefused as refused:
+            await self._refuse(refused.errors, note.request_id, None, send)
+        except ConnectionError:
+            note.outcome = "abandoned"
+
+    def _media(self, accept: Accept) -> str:
+        media = accept.best(GRAPHQL, JSON, EVENTS)
+        if media is None:
+            raise Refusal(406, f"Accept {GRAPHQL}, {JSON} or {EVENTS}")
+        return media
+
+    async def _prepare(self, scope: Scope, headers: Headers, receive: Receive) -> Prepared:
+        method = scope["method"]
+        if method == "POST":
+            check_content_type(headers)
+            try:
+                async with asyncio.timeout(BODY_SECONDS):
+                    body = await read_body(headers, receive, self._body_limit)
+            except TimeoutError as error:
+                raise Refusal(
+                    408, f"The request took longer than {BODY_SECONDS:g} s to arrive"
+                ) from error
+            request = from_body(body)
+        elif method == "GET":
+            request = from_url(scope["query_string"])
+        else:
+            raise Refusal(
+                405, f"{method} is not supported; use POST, or GET for queries", allow="GET, POST"
+            )
+        prepared = self._operations.prepare(request, note_of(scope).request_id)
+        if method == "GET" and prepared.kind is OperationType.MUTATION:
+            raise Refusal(405, "Mutations need POST", allow="POST")
+        return prepared
+
+    async def _stream(
+        self, prepared: Prepared, accept: Accept, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        if not accept.accepts(EVENTS):
+            raise Refusal(406, f"Subscriptions need Accept: {EVENTS}, or a WebSocket")
+        with self._metrics.operation(prepared.kind.value):
+            await event_stream(self._operations, prepared)(scope, receive, send)
+
+    async def _answer(self, prepared: Prepared, media: str, receive: Receive, send: Send) -> None:
+        with self._metrics.operation(prepared.kind.value) as measured:
+            try:
+                result = await self._execute(prepared, receive)
+                body = self._operations.encode(prepared, result)
+            except (RequestRefused, ConnectionError):
+                raise
+            except Exception as error:  # a bug beneath GraphQL: masked, and logged by the formatter
+                raise RequestRefused([GraphQLError(str(error), original_error=error)]) from error
+            measured.outcome = "errors" if result.errors else "ok"
+        await respond(send, 200, media, body)
+
+    async def _execute(self, prepared: Prepared, receive: Receive) -> ExecutionResult:
+        """Run to the end, unless that takes too long or nobody waits for a query any more."""
+        work = asyncio.ensure_future(self._operations.execute(prepared))
+        waited: set[asyncio.Future[Any]] = {work}
+        if prepared.kind is OperationType.QUERY:
+            waited.add(asyncio.ensure_future(_disconnected(receive)))
+        try:
+            done, _ = await asyncio.wait(
+                waited, timeout=self._timeout, return_when=asyncio.FIRST_COMPLETED
+            )
+            if work in done:
+                return work.result()
+            if done:
+                raise ConnectionError("The client left")
+        finally:
+            for task in waited:
+                task.cancel()
+            await asyncio.wait(waited, timeout=STOP_SECONDS)
+        message = f"The operation took longer than {self._timeout:g} s and was stopped"
+        raise RequestRefused([GraphQLError(message, extensions={"code": "TIMEOUT"})])
+
+    async def _refuse(
+        self,
+        errors: Sequence[GraphQLError],
+        request_id: str,
+        refusal: Refusal | None,
+        send: Send,
+    ) -> None:
+        formatted = self._operations.errors(errors, request_id=request_id)
+        status = refusal.status if refusal else _status(errors, formatted)
+        self._metrics.refused(status)
+        # The body is a whole GraphQL response without data; its own type says so even to those who asked for
+        # plain JSON, as the draft asks of every status that is no success.
+        body = orjson.dumps({"errors": formatted})
+        await respond(send, status, GRAPHQL, body, refusal.allow if refusal else None)
+
+
+def _status(errors: Sequence[GraphQLError], formatted: Sequence[dict[str, Any]]) -> int:
+    if any(isinstance(error, GraphQLSyntaxError) for error in errors):
+        return 400
+    codes = [STATUSES.get(error["extensions"]["code"], 422) for error in formatted]
+    return max(codes, default=422)
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def respond(
+    send: Send, status: int, media: str, body: bytes, allow: str | None = None
+) -> None:
+    """Send a whole response that no cache may keep."""
+    headers = [
+        (b"content-type", f"{media}; charset=utf-8".encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        (b"vary", b"accept"),
+    ]
+    if allow is not None:
+        headers.append((b"allow", allow.encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
