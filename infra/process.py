@@ -29,12 +29,15 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 Main = Callable[[asyncio.Event], Awaitable[None]]
 
 
-def run(main: Main) -> int:
-    """Run `main(stop)` to its end and return the exit code: 0 ended well, 1 failed, 3 cannot run as set up."""
+def run(main: Main, drain: bool = True) -> int:
+    """Run `main(stop)` to its end and return the exit code: 0 ended well, 1 failed, 3 cannot run as set up.
+
+    Without `drain` the first signal cancels `main`, and the code is 128 and the signal's number.
+    """
     guard = _Guard()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            code = runner.run(_supervise(main, guard))
+            code = runner.run(_supervise(main, guard, drain))
             guard.watch()  # closing the loop waits for threads
         return code
     except Exception as error:  # noqa: BLE001 - the outermost frame: told in one line, or logged as a bug
@@ -43,18 +46,20 @@ def run(main: Main) -> int:
         guard.dismiss()
 
 
-async def _supervise(main: Main, guard: "_Guard") -> int:
+async def _supervise(main: Main, guard: "_Guard", drain: bool) -> int:
     stop = asyncio.Event()
     task = asyncio.ensure_future(main(stop))
     loop = asyncio.get_running_loop()
 
-    def drain(number: int) -> None:
+    def end(number: int) -> None:
         logger.info("{}: stopping; once more to stop at once", signal.Signals(number).name)
         stop.set()
-        loop.call_later(CANCEL_AFTER_SECONDS, task.cancel)
+        loop.call_later(CANCEL_AFTER_SECONDS if drain else 0, task.cancel)
 
-    with guard.signals(lambda number: loop.call_soon_threadsafe(drain, number)):
+    with guard.signals(lambda number: loop.call_soon_threadsafe(end, number)):
         await asyncio.wait({task})
+    if task.cancelled() and not drain:
+        return guard.code
     if task.cancelled():
         logger.error("Not drained after {:.0f} s: cut off", CANCEL_AFTER_SECONDS)
         return FAILED
@@ -85,9 +90,9 @@ class _Guard:
 
         # Python's own handlers: unlike the loop's they run while the loop is busy.
         def hear(number: int, _: FrameType | None) -> None:
-            if self._heard is not None:
-                self._end(number)
-            self._heard = number
+            again, self._heard = self._heard is not None, number
+            if again:
+                self._end()
             self.watch()
             first(number)
 
@@ -110,7 +115,11 @@ class _Guard:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _end(self, number: int | None = None) -> None:
-        heard = number or self._heard
+    @property
+    def code(self) -> int:
+        """The exit code of a process that a signal ended."""
+        return FAILED if self._heard is None else 128 + self._heard
+
+    def _end(self) -> None:
         logs.flush(0.5)
-        os._exit(FAILED if heard is None else 128 + heard)
+        os._exit(self.code)
