@@ -234,8 +234,10 @@ class Housekeeper:
                 dropped.append(partition.name)
         deleted = 0
         oldest_key = uuid7(oldest, bytes(10))
+        # Batches stay as long as their messages: replays find their way by them.
+        oldest_id = min(first_id_at(oldest), (await partitions_of(connection))[0].first_id)
         for table, floor in (
-            ("message_batches", first_id_at(oldest)),
+            ("message_batches", oldest_id),
             ("quarantined_frames", oldest_key),
             ("sequence_gaps", oldest_key),
         ):

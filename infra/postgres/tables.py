@@ -19,7 +19,7 @@ from sqlmodel import SQLModel
 
 from domain.columns import text_enum
 from domain.messages import MessageBatchRecord, MessageType, QuarantinedFrame, SequenceGap, Side
-from domain.positions import NODES
+from domain.positions import NODES, SEQUENCE_BITS
 
 PARTITION_PREFIX = "messages_p"
 
@@ -82,6 +82,11 @@ Index(
     _batches.idempotency_key,
     unique=True,
     postgresql_where=_batches.idempotency_key.is_not(None),
+)
+Index(
+    "message_batches_node_idx",
+    text(f"((id >> {SEQUENCE_BITS}) & {NODES - 1})"),
+    _batches.last_id,
 )
 Index("quarantined_frames_workspace_idx", _frames.workspace_id, _frames.id)
 Index("quarantined_frames_connector_idx", _frames.connector_id, _frames.id)

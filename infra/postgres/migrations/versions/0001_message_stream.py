@@ -170,6 +170,11 @@ def _create_message_batches() -> None:
         unique=True,
         postgresql_where=sa.text("idempotency_key IS NOT NULL"),
     )
+    op.create_index(
+        "message_batches_node_idx",
+        "message_batches",
+        [sa.text("((id >> 12) & 1023)"), "last_id"],
+    )
 
 
 def _create_quarantined_frames() -> None:
