@@ -17,7 +17,7 @@ T = TypeVar("T")
 Key = int | UUID
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Keyset(Generic[T]):
     """Pages of `T` by a unique key (a UUID or a number), largest first unless told otherwise."""
 

@@ -159,10 +159,15 @@ MessageDetail = TickerDetail | QuoteDetail | BookDetail | CandleDetail
 
 def detail_of(message: Message) -> MessageDetail | None:
     """The normalised facts beyond price and quantity, read from the stored JSON; None for types without."""
-    if message.detail is None:
+    return read_detail(message.type, message.detail)
+
+
+def read_detail(type: MessageType, detail: str | None) -> MessageDetail | None:
+    """The facts in the JSON of a message's or a tick's `detail`."""
+    if detail is None:
         return None
-    facts: dict[str, Any] = json.loads(message.detail)
-    match message.type:
+    facts: dict[str, Any] = json.loads(detail)
+    match type:
         case MessageType.TICKER:
             return TickerDetail(**_decimals(facts))
         case MessageType.QUOTE:
@@ -451,13 +456,21 @@ def _fault_of(message: NewMessage) -> tuple[str, str] | None:
             )
     if message.event_time is not None and message.event_time.tzinfo is None:
         return "eventTime", "must have a time zone"
-    if _size_of(message.data) > DATA_LIMIT_BYTES:
-        return "data", f"must be at most {DATA_LIMIT_BYTES} bytes of valid Unicode"
-    try:
-        json.loads(message.data, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        return "data", "must be JSON"
+    for name in ("data", "detail"):
+        text = getattr(message, name)
+        if text is not None and not _is_json(text):
+            return name, f"must be JSON of at most {DATA_LIMIT_BYTES} bytes"
     return None
+
+
+def _is_json(text: str) -> bool:
+    if _size_of(text) > DATA_LIMIT_BYTES:
+        return False
+    try:
+        json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _size_of(text: str) -> int:

@@ -20,6 +20,7 @@ from domain.connectors.lifecycle import ConnectorEvent, next_state
 from domain.connectors.ports import ConnectorChecks, StatusFeed, Switchboard, Vault
 from domain.connectors.registry import (
     ConnectorFilter,
+    DeletedConnector,
     Workshop,
     by_id,
     by_ids,
@@ -37,6 +38,7 @@ from domain.connectors.registry import (
 from domain.connectors.rules import (
     Configuration,
     ConfigurationPatch,
+    check_source,
     checked,
     protocol_of,
     venue_of,
@@ -65,6 +67,7 @@ __all__ = [
     "ConnectorProtocol",
     "ConnectorState",
     "ConnectorStatus",
+    "DeletedConnector",
     "HttpMethod",
     "NoFieldsToUpdate",
     "Secrets",
@@ -76,6 +79,7 @@ __all__ = [
     "Workshop",
     "by_id",
     "by_ids",
+    "check_source",
     "checked",
     "connectors",
     "create",

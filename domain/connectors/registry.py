@@ -28,6 +28,7 @@ from domain.connectors.ports import ConnectorChecks, Vault
 from domain.connectors.rules import (
     Configuration,
     ConfigurationPatch,
+    check_source,
     checked,
     protocol_of,
     venue_of,
@@ -67,6 +68,14 @@ class ConnectorFilter:
 
 
 @dataclass(frozen=True, slots=True)
+class DeletedConnector:
+    """What was deleted."""
+
+    connector_id: UUID
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Workshop:
     """What making and changing connectors takes from outside."""
 
@@ -82,7 +91,7 @@ async def draft(
     """A checked connector that is not stored; raises InvalidInput, AddressRefused."""
     opened = merged(Secrets(), secrets)
     settled = checked(configuration, opened, workshop.checks)
-    await workshop.checks.check_address(settled.url)
+    await check_source(settled.url, workshop.checks)
     now = workshop.clock.now()
     connector = Connector(
         id=workshop.ids.new(),
@@ -125,27 +134,28 @@ async def update(
     configuration: ConfigurationPatch,
     secrets: SecretsPatch,
 ) -> Connector:
-    """Change a locked connector; raises InvalidInput, AddressRefused, ConnectorNameTaken, NoFieldsToUpdate."""
+    """Change a locked connector; raises InvalidInput, ConnectorNameTaken, NoFieldsToUpdate.
+
+    Looking up a new URL's address takes time: `check_source` does so before the connector is locked.
+    """
     if not configuration and not secrets:
         raise NoFieldsToUpdate
-    await revise(workshop, connector, configuration, secrets)
+    revise(workshop, connector, configuration, secrets)
     connector.version += 1
     connector.updated_at = workshop.clock.now()
     await _flush(session, connector.name)
     return connector
 
 
-async def revise(
+def revise(
     workshop: Workshop,
     connector: Connector,
     configuration: ConfigurationPatch,
     secrets: SecretsPatch,
 ) -> Secrets:
-    """Apply checked changes to a connector and return its secrets; raises InvalidInput, AddressRefused."""
+    """Apply checked changes to a connector and return its secrets; raises InvalidInput."""
     opened = merged(open_secrets(workshop.vault, connector), secrets)
     settled = checked(_patched(connector, configuration), opened, workshop.checks)
-    if settled.url != connector.url:
-        await workshop.checks.check_address(settled.url)
     for name, value in _columns(settled).items():
         setattr(connector, name, value)
     connector.protocol = protocol_of(settled.url)
@@ -171,10 +181,11 @@ async def stop(session: AsyncSession, clock: Clock, connector: Connector) -> Con
     return connector
 
 
-async def delete(session: AsyncSession, connector: Connector) -> None:
+async def delete(session: AsyncSession, connector: Connector) -> DeletedConnector:
     """Forget a locked connector, its secrets and status; its messages stay until retention drops them."""
     await session.delete(connector)
     await session.flush()
+    return DeletedConnector(connector_id=connector.id, name=connector.name)
 
 
 async def locked(

@@ -137,6 +137,12 @@ def checked(
     )
 
 
+async def check_source(url: str, checks: ConnectorChecks) -> None:
+    """Raise InvalidInput for what is no source's URL, AddressRefused for one Penstock may not go to."""
+    _check_url(url.strip())
+    await checks.check_address(url.strip())
+
+
 def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)

@@ -1,0 +1,284 @@
+"""Connectors: load, have the domain decide, commit, then announce."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, cast
+from uuid import UUID
+
+import strawberry
+
+from domain import connectors, records
+from domain.connectors import (
+    ConfigurationPatch,
+    Connector,
+    ConnectorNotFound,
+    ConnectorState,
+    ConnectorStatus,
+    NoFieldsToUpdate,
+    Secrets,
+    SecretsPatch,
+)
+from domain.errors import InvalidInput, NotFound
+from domain.live import LiveStream
+from domain.messages import MessageBatchRecord, QuarantinedFrame, SequenceGap
+from domain.paging import Page, window
+from domain.probes import Probe, probe
+from resolvers import ids
+from resolvers.context import Context, Info
+from resolvers.paging import After, Before, First, Last
+from schema.inputs.connectors import (
+    ConnectorFilter,
+    CreateConnectorInput,
+    DeleteConnectorInput,
+    NamedSecretInput,
+    StartConnectorInput,
+    StopConnectorInput,
+    TestConnectorInput,
+    UpdateConnectorInput,
+)
+
+_CONFIGURATION = (
+    "name",
+    "url",
+    "venue",
+    "method",
+    "body",
+    "polling_interval_ms",
+    "subscribe_frames",
+    "stale_after_ms",
+    "mapping",
+    "auth_type",
+    "signing",
+)
+_SECRETS = ("api_key", "api_secret", "passphrase", "bearer_token", "username", "password")
+_PAIRS = (("headers", "headers"), ("query_parameters", "queryParameters"))
+
+
+async def page(
+    info: Info,
+    filter: Annotated[
+        ConnectorFilter | None, strawberry.argument(description="Which connectors; null: all.")
+    ] = None,
+    first: First = None,
+    after: After = None,
+    last: Last = None,
+    before: Before = None,
+) -> Page[Connector]:
+    """A page of connectors, oldest first."""
+    asked = connectors.ConnectorFilter()
+    if filter is not None:
+        asked = connectors.ConnectorFilter(
+            search=filter.search,
+            protocols=frozenset(filter.protocols or ()),
+            venues=frozenset(filter.venues or ()),
+            states=frozenset(filter.states or ()),
+            enabled=filter.enabled,
+        )
+    context = info.context
+    return await connectors.connectors(
+        context.services.database, context.viewer, asked, window(first, after, last, before)
+    )
+
+
+async def batches_of(
+    root: strawberry.Parent[Connector],
+    info: Info,
+    first: First = None,
+    after: After = None,
+    last: Last = None,
+    before: Before = None,
+) -> Page[MessageBatchRecord]:
+    """A page of a connector's batches, newest first."""
+    context = info.context
+    asked = window(first, after, last, before)
+    return await records.batches(context.services.database, context.viewer, root.id, asked)
+
+
+async def quarantine_of(
+    root: strawberry.Parent[Connector],
+    info: Info,
+    first: First = None,
+    after: After = None,
+    last: Last = None,
+    before: Before = None,
+) -> Page[QuarantinedFrame]:
+    """A page of a connector's quarantined frames, newest first."""
+    context = info.context
+    asked = window(first, after, last, before)
+    return await records.quarantine(context.services.database, context.viewer, root.id, asked)
+
+
+async def sequence_gaps_of(
+    root: strawberry.Parent[Connector],
+    info: Info,
+    first: First = None,
+    after: After = None,
+    last: Last = None,
+    before: Before = None,
+) -> Page[SequenceGap]:
+    """A page of a connector's sequence gaps, newest first."""
+    context = info.context
+    asked = window(first, after, last, before)
+    return await records.sequence_gaps(context.services.database, context.viewer, root.id, asked)
+
+
+async def status_of(root: strawberry.Parent[Connector], info: Info) -> ConnectorStatus | None:
+    """How a connector is doing."""
+    return await info.context.statuses.load(root.id)
+
+
+async def state_of(root: strawberry.Parent[Connector], info: Info) -> ConnectorState:
+    """Where a connector is in its life."""
+    status = await info.context.statuses.load(root.id)
+    return ConnectorState.INACTIVE if status is None else status.state
+
+
+async def connector_of(root: strawberry.Parent[Any], info: Info) -> Connector | None:
+    """The connector an object belongs to; None when it is gone."""
+    return await info.context.connectors.load(root.connector_id)
+
+
+def connector_id_of(root: strawberry.Parent[Any]) -> str:
+    """The global id of the connector an object belongs to."""
+    return ids.global_id("Connector", root.connector_id)
+
+
+async def create(info: Info, input: CreateConnectorInput) -> Connector:
+    """Make a connector."""
+    context = info.context
+    configuration, secrets = _created(input)
+    connector, _ = await connectors.draft(context.workshop, context.viewer, configuration, secrets)
+    async with context.services.database.write() as session:
+        return await connectors.create(session, context.viewer, connector)
+
+
+async def update(info: Info, input: UpdateConnectorInput) -> Connector:
+    """Change a connector."""
+    context = info.context
+    configuration, secrets = await _changed(context, input)
+    async with context.services.database.write() as session:
+        connector = await connectors.locked(
+            session, context.viewer, _key(input.id), input.expected_version
+        )
+        await connectors.update(session, context.workshop, connector, configuration, secrets)
+    await context.services.switchboard.connector_changed(connector.id)
+    return connector
+
+
+async def delete(info: Info, input: DeleteConnectorInput) -> connectors.DeletedConnector:
+    """Forget a connector."""
+    context = info.context
+    async with context.services.database.write() as session:
+        connector = await connectors.locked(session, context.viewer, _key(input.id))
+        deleted = await connectors.delete(session, connector)
+    await context.services.switchboard.connector_changed(connector.id)
+    return deleted
+
+
+async def start(info: Info, input: StartConnectorInput) -> Connector:
+    """Have a connector run."""
+    context = info.context
+    async with context.services.database.write() as session:
+        connector = await connectors.locked(session, context.viewer, _key(input.id))
+        await connectors.start(session, context.services.clock, connector)
+    await context.services.switchboard.connector_changed(connector.id)
+    return connector
+
+
+async def stop(info: Info, input: StopConnectorInput) -> Connector:
+    """Have a connector rest."""
+    context = info.context
+    async with context.services.database.write() as session:
+        connector = await connectors.locked(session, context.viewer, _key(input.id))
+        await connectors.stop(session, context.services.clock, connector)
+    await context.services.switchboard.connector_changed(connector.id)
+    return connector
+
+
+async def test(info: Info, input: TestConnectorInput) -> Probe:
+    """Try a connector without storing anything."""
+    context = info.context
+    connector, secrets = await _candidate(context, input)
+    return await probe(context.services.prober, connector, secrets)
+
+
+async def statuses(
+    info: Info,
+    connector_id: Annotated[
+        strawberry.ID | None, strawberry.argument(description="One connector; null: all of them.")
+    ] = None,
+) -> LiveStream[ConnectorStatus]:
+    """How connectors are doing, live."""
+    context = info.context
+    key = ids.connector_key("connectorId", connector_id)
+    if key is not None and connector_id is not None:
+        async with context.services.database.read() as session:
+            if await connectors.by_id(session, context.viewer, key) is None:
+                raise NotFound(field="connectorId", id=connector_id)
+    return context.services.feed.statuses(context.viewer, key)
+
+
+async def _candidate(context: Context, input: TestConnectorInput) -> tuple[Connector, Secrets]:
+    if input.configuration is not None:
+        drafted = _created(input.configuration.value)
+        return await connectors.draft(context.workshop, context.viewer, *drafted)
+    if input.changes is not None:
+        configuration, secrets = await _changed(context, input.changes.value)
+        connector = await _stored(context, input.changes.value.id)
+        return connector, connectors.revise(context.workshop, connector, configuration, secrets)
+    if input.id is None:
+        raise InvalidInput(field="id", reason="must not be null")
+    connector = await _stored(context, input.id.value)
+    return connector, connectors.open_secrets(context.services.vault, connector)
+
+
+async def _stored(context: Context, id: str) -> Connector:
+    async with context.services.database.read() as session:
+        connector = await connectors.by_id(session, context.viewer, _key(id))
+    if connector is None:
+        raise ConnectorNotFound(id=id)
+    return connector
+
+
+def _key(id: str) -> UUID:
+    key = ids.uuid_in(id, "Connector")
+    if key is None:
+        raise ConnectorNotFound(id=id)
+    return key
+
+
+def _created(input: CreateConnectorInput) -> tuple[connectors.Configuration, SecretsPatch]:
+    values = {name: getattr(input, name) for name in _CONFIGURATION}
+    values["subscribe_frames"] = input.subscribe_frames or []
+    secrets: dict[str, Any] = {name: getattr(input, name) for name in _SECRETS}
+    for name, field in _PAIRS:
+        secrets[name] = _pairs(field, getattr(input, name) or ())
+    return connectors.Configuration(**values), cast("SecretsPatch", secrets)
+
+
+async def _changed(
+    context: Context, input: UpdateConnectorInput
+) -> tuple[ConfigurationPatch, SecretsPatch]:
+    """The changes of an input, a new URL's address looked up before anything is locked."""
+    configuration: dict[str, Any] = _given(input, _CONFIGURATION)
+    secrets: dict[str, Any] = _given(input, _SECRETS)
+    for name, field in _PAIRS:
+        given = getattr(input, name)
+        if given is not None:
+            secrets[name] = None if given.value is None else _pairs(field, given.value)
+    if not configuration and not secrets:
+        raise NoFieldsToUpdate
+    if "url" in configuration:
+        await connectors.check_source(configuration["url"], context.services.checks)
+    return cast("ConfigurationPatch", configuration), cast("SecretsPatch", secrets)
+
+
+def _given(input: UpdateConnectorInput, names: Sequence[str]) -> dict[str, Any]:
+    given = {name: getattr(input, name) for name in names}
+    return {name: some.value for name, some in given.items() if some is not None}
+
+
+def _pairs(field: str, pairs: Sequence[NamedSecretInput]) -> Mapping[str, str | None]:
+    values = {pair.name: pair.value for pair in pairs}
+    if len(values) != len(pairs):
+        raise InvalidInput(field=field, reason="names one twice")
+    return values

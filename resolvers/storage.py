@@ -1,0 +1,9 @@
+"""What the database holds."""
+
+from domain.storage import Storage
+from resolvers.context import Info
+
+
+async def storage(info: Info) -> Storage:
+    """The database as it is now."""
+    return await info.context.services.storage.storage()
