@@ -18,7 +18,7 @@ from domain.messages import (
 )
 from domain.ports import Clock, Ids
 from infra.feeds.arrival import Arrival, Intake, Lease
-from infra.feeds.sequences import Hole, Sequences
+from infra.feeds.sequences import Hole
 from infra.feeds.status import StatusKeeper
 
 CONTROL_LIMIT = 4_096
@@ -40,6 +40,13 @@ def source_of(url: str, query_parameters: Mapping[str, str]) -> str:
     return str(httpx.URL(url).copy_merge_params(dict(query_parameters)))
 
 
+def complaint(frame: bytes) -> str | None:
+    """What a source says is wrong, in a frame that carries no message; None when it says nothing like that."""
+    if b'"error"' not in frame[:CONTROL_LIMIT]:
+        return None
+    return f"the source says: {frame[:CONTROL_LIMIT].decode(errors='replace')}"
+
+
 class Receiver:
     """Takes one connector's frames, one after the other."""
 
@@ -48,7 +55,6 @@ class Receiver:
         connector: Connector,
         secrets: Secrets,
         lease: Lease,
-        sequences: Sequences,
         keeper: StatusKeeper,
         intake: Intake,
         normalise: Callable[..., list[Tick]] | Normalise,
@@ -64,7 +70,7 @@ class Receiver:
         self._mapping = connector.mapping
         self._url = connector.url
         self._source = source_of(connector.url, secrets.query_parameters)
-        self._sequences = sequences
+        self._sequences = keeper.sequences
         self._keeper = keeper
         self._intake = intake
         self._normalise = normalise
@@ -89,7 +95,9 @@ class Receiver:
             )
             return 0
         if not ticks:
-            self._control(frame)
+            said = complaint(frame)
+            if said is not None:
+                self._keeper.note(said)
             return 0
         await self._store(ticks, len(frame), received_at)
         return len(ticks)
@@ -170,11 +178,6 @@ class Receiver:
             self._keeper.pending -= len(arrival.ticks)
             self._sequences.forget(arrival.ticks)
             raise
-
-    def _control(self, frame: bytes) -> None:
-        if b'"error"' in frame[:CONTROL_LIMIT]:
-            said = frame[:CONTROL_LIMIT].decode(errors="replace")
-            self._keeper.note(f"the source says: {said}")
 
     def _gap(self, hole: Hole, noticed_at: datetime) -> SequenceGap:
         return SequenceGap(

@@ -86,8 +86,6 @@ class Fetcher:
                 answer = await self._ask(url, at_home=_origin(url) == home)
             if isinstance(answer, Fetched):
                 return answer
-            if url.scheme == "https" and answer.scheme != "https":
-                raise SourceFailed("the source redirects away from HTTPS", lasting=True)
             url = answer
         raise SourceFailed(f"the source redirects more than {REDIRECTS} times", lasting=True)
 
@@ -111,12 +109,22 @@ class Fetcher:
             content=body.encode() if body else None,
         ) as response:
             if response.status_code in _REDIRECTED and "Location" in response.headers:
-                return url.join(response.headers["Location"])
+                return self._redirected(url, response.headers["Location"])
             if response.status_code == httpx.codes.NOT_MODIFIED:
                 return Fetched(None)
             if response.is_success:
                 return await self._read(response)
             raise await self._refused(url.host, response)
+
+    def _redirected(self, url: httpx.URL, location: str) -> httpx.URL:
+        if self._connector.method is not HttpMethod.GET:
+            raise SourceFailed("the source redirects a request with a body", lasting=True)
+        target = url.join(location)
+        for name in self._secrets.query_parameters:  # added again when the request is signed
+            target = target.copy_remove_param(name)
+        if url.scheme == "https" and target.scheme != "https":
+            raise SourceFailed("the source redirects away from HTTPS", lasting=True)
+        return target
 
     async def _read(self, response: httpx.Response) -> Fetched:
         limit = self._options.response_limit_bytes

@@ -221,8 +221,7 @@ class SocketReader:
                     raise failure from None
                 raise
             finally:
-                chores.cancel()
-                await asyncio.wait([chores])
+                await _end(chores)
 
     async def _read(self, connection: CuttingConnection) -> None:
         limit, receiver = self._receiver.frame_limit, self._receiver
@@ -266,6 +265,13 @@ class SocketReader:
         silent = self._time() - self._heard_at
         if self._waiting and silent >= self._stale_seconds:
             raise FellSilent(f"open, but silent for {silent:.1f} s")
+
+
+async def _end(chores: asyncio.Task[None]) -> None:
+    chores.cancel()
+    await asyncio.wait([chores])
+    if not chores.cancelled():
+        chores.exception()  # looked at, so that asyncio does not report it as overlooked
 
 
 def _said(frame: bytes) -> dict[str, object]:

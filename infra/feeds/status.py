@@ -22,6 +22,7 @@ from domain.messages import Tick
 from domain.ports import Clock
 from infra import redaction
 from infra.feeds.arrival import Lease
+from infra.feeds.sequences import Sequences
 
 RATE_SECONDS = 10
 DELAYS_KEPT = 1_000
@@ -30,6 +31,7 @@ CHANGES_KEPT = 1_000
 FLUSH_SECONDS = 1.0
 CHANGE_SECONDS = 0.05
 STORE_SECONDS = 5.0
+LAPSED_SECONDS = 300.0
 
 
 class Rate:
@@ -55,7 +57,7 @@ class Rate:
 
 
 class StatusKeeper:
-    """One connector's status while this process runs it. Texts of errors never show its secrets."""
+    """One connector's status and memory while this process runs it. Texts of errors never show its secrets."""
 
     def __init__(
         self,
@@ -81,6 +83,8 @@ class StatusKeeper:
         self.shed = before.shed_count if before else 0
         self.reconnects = before.reconnect_count if before else 0
         self.pending = 0
+        self.sequences = Sequences()
+        self.lapsed_at: float | None = None
         self._rate = Rate(monotonic())
         self._delays: deque[float] = deque(maxlen=DELAYS_KEPT)
         self._percentiles: tuple[float | None, float | None] = (None, None)
@@ -124,10 +128,11 @@ class StatusKeeper:
         self._delays.extend(delays_ms)
         self._delays_changed = self._delays_changed or bool(delays_ms)
 
-    def gave_up(self, messages: int, frames: int) -> None:
+    def gave_up(self, ticks: Sequence[Tick], frames: int) -> None:
         """Messages and quarantined frames were given up before they were stored."""
-        self.shed += messages + frames
-        self.pending -= messages
+        self.sequences.forget(ticks)
+        self.shed += len(ticks) + frames
+        self.pending -= len(ticks)
 
     def status(self) -> ConnectorStatus:
         """The status as of now."""
@@ -197,22 +202,35 @@ class StatusBook:
         store: StatusStore,
         clock: Clock,
         publish: Callable[[ConnectorStatus], object],
-        forget: Callable[[UUID, Sequence[Tick]], None] = lambda connector_id, ticks: None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._publish = publish
-        self._forget = forget
         self._keepers: dict[UUID, StatusKeeper] = {}
         self._shown: dict[UUID, tuple[Any, ...]] = {}
         self._changes: deque[ConnectorStatus] = deque(maxlen=CHANGES_KEPT)
         self._wake = asyncio.Event()
+        self._flushing = asyncio.Lock()
 
     def open(self, lease: Lease, before: ConnectorStatus | None) -> StatusKeeper:
-        """Begin to keep a connector's status."""
+        """Begin to keep a connector's status, from where it was `before`."""
         keeper = StatusKeeper(lease, before, self._clock, self._changed)
         self._keepers[lease.connector_id] = keeper
         return keeper
+
+    def get(self, lease: Lease) -> StatusKeeper | None:
+        """What is remembered under this very lease: of a run before, or of a lease that was late but not lost."""
+        keeper = self._keepers.get(lease.connector_id)
+        if keeper is None or keeper.lease.epoch != lease.epoch:
+            return None
+        keeper.lapsed_at = None
+        return keeper
+
+    def lapse(self, connector_id: UUID) -> None:
+        """Say no more about a connector whose lease ran out; what it remembers is kept a while, should it come back."""
+        keeper = self._keepers.get(connector_id)
+        if keeper is not None:
+            keeper.lapsed_at = monotonic()
 
     def close(self, connector_id: UUID) -> None:
         """Forget a connector's status."""
@@ -233,10 +251,9 @@ class StatusBook:
 
     def shed(self, connector_id: UUID, ticks: Sequence[Tick], frames: int) -> None:
         """The writer gave up messages: they are new if they come again."""
-        self._forget(connector_id, ticks)
         keeper = self._keepers.get(connector_id)
         if keeper is not None:
-            keeper.gave_up(len(ticks), frames)
+            keeper.gave_up(ticks, frames)
 
     async def run(self) -> None:
         """Flush every second, and at once when a state changed, until cancelled."""
@@ -251,10 +268,16 @@ class StatusBook:
 
     async def flush(self) -> None:
         """Store what changed, then publish it; a database that is away costs nothing but the storing."""
+        async with self._flushing:
+            await self._flush()
+
+    async def _flush(self) -> None:
         self._wake.clear()
         changes = list(self._changes)
         self._changes.clear()
-        now = [keeper.status() for keeper in list(self._keepers.values())]
+        self._close_lapsed()
+        keepers = list(self._keepers.values())
+        now = [keeper.status() for keeper in keepers if keeper.lapsed_at is None]
         fresh = [status for status in now if self._shown.get(status.connector_id) != _facts(status)]
         newest = {status.connector_id: status for status in (*changes, *fresh)}
         if not newest:
@@ -270,7 +293,15 @@ class StatusBook:
         for status in (*changes, *(status for status in fresh if status not in changes)):
             self._publish(status)
 
+    def _close_lapsed(self) -> None:
+        long_ago = monotonic() - LAPSED_SECONDS
+        for connector_id, keeper in list(self._keepers.items()):
+            if keeper.lapsed_at is not None and keeper.lapsed_at < long_ago:
+                self.close(connector_id)
+
     def _changed(self, keeper: StatusKeeper) -> None:
+        if keeper.lapsed_at is not None:
+            return
         self._changes.append(keeper.status())
         self._wake.set()
 

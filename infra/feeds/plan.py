@@ -1,0 +1,62 @@
+"""What the runtime of connectors needs from outside, and its patience and bounds."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from random import SystemRandom
+from typing import Protocol
+from uuid import UUID
+
+from domain.connectors import Connector, Secrets
+from infra.feeds.arrival import Lease
+from infra.feeds.backoff import Backoff
+from infra.feeds.rest import PollOptions
+from infra.feeds.sequences import WINDOW
+from infra.feeds.socket import SocketOptions
+from infra.feeds.store import Loaded
+
+
+class LeaseSource(Protocol):
+    """Which connectors this process may run."""
+
+    async def claim(self) -> list[Lease]:
+        """Lease enabled connectors that nobody runs; returns all that are held and enabled now."""
+
+    async def renew(self) -> set[UUID]:
+        """Extend what is held; returns those connectors."""
+
+    async def release(self, connector_ids: Collection[UUID]) -> None:
+        """Give connectors back."""
+
+
+class Store(Protocol):
+    """See ConnectorStore."""
+
+    async def load(self, connector_id: UUID) -> Loaded | None:
+        """The connector's present configuration; None when it is gone."""
+
+    def open_secrets(self, connector: Connector) -> Secrets:
+        """Its secrets; raises ValueError when no key opens them."""
+
+    async def enabled(self, connector_id: UUID) -> bool | None:
+        """Whether it is meant to run; None when it is gone."""
+
+    async def recent_keys(self, connector_id: UUID, limit: int) -> list[str]:
+        """Keys of its last stored messages, newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeOptions:
+    """Patience and bounds; durations in seconds, sizes in bytes."""
+
+    lease_seconds: float = 6.0
+    look_seconds: float = 1.0
+    load_seconds: float = 10.0
+    stop_seconds: float = 3.0
+    settle_seconds: float = 2.0
+    drain_seconds: float = 4.0
+    frame_limit: int = 1_048_576
+    window: int = WINDOW
+    backoff: Backoff = field(default_factory=Backoff)
+    socket: SocketOptions = field(default_factory=SocketOptions)
+    poll: PollOptions = field(default_factory=PollOptions)
+    random: Callable[[], float] = field(default_factory=lambda: SystemRandom().random)

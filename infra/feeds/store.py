@@ -1,0 +1,89 @@
+"""What running connectors needs from the database: configuration, secrets, keys already stored; and their status kept."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from domain.connectors import Connector, ConnectorStatus, Secrets, Vault, open_secrets
+from infra.postgres.database import Database
+
+_RECENT_KEYS = """
+    select key from messages where connector_id = $1 and key is not null order by id desc limit $2
+"""
+_SAVE = """
+    update connector_status set
+        state = $4, since = $5, last_message_at = $6, last_error = $7, last_error_at = $8,
+        message_count = $9, quarantined_count = $10, duplicate_count = $11, gap_count = $12,
+        shed_count = $13, reconnect_count = $14, message_rate = $15, delay_p50_ms = $16,
+        delay_p95_ms = $17
+    where connector_id = $1 and leased_by = $2 and lease_epoch = $3
+"""
+_ENABLED = "select enabled from connectors where id = $1"
+_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A connector as it is to be run, and its status as somebody last stored it."""
+
+    connector: Connector
+    status: ConnectorStatus | None
+
+
+class ConnectorStore:
+    """Reads and writes under a connector's lease."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database = database
+        self._vault = vault
+
+    async def load(self, connector_id: UUID) -> Loaded | None:
+        """The connector's present configuration; None when it is gone."""
+        async with self._database.read() as session:
+            connector = await session.get(Connector, connector_id)
+            if connector is None:
+                return None
+            return Loaded(connector, await session.get(ConnectorStatus, connector_id))
+
+    def open_secrets(self, connector: Connector) -> Secrets:
+        """Its secrets; raises ValueError when no key of the ring opens them."""
+        return open_secrets(self._vault, connector)
+
+    async def enabled(self, connector_id: UUID) -> bool | None:
+        """Whether it is meant to run; None when it is gone."""
+        enabled: bool | None = await self._database.pool.fetchval(
+            _ENABLED, connector_id, timeout=_SECONDS
+        )
+        return enabled
+
+    async def recent_keys(self, connector_id: UUID, limit: int) -> list[str]:
+        """Keys of its last stored messages, newest first."""
+        rows = await self._database.pool.fetch(_RECENT_KEYS, connector_id, limit, timeout=_SECONDS)
+        return [row[0] for row in rows]
+
+    async def save_statuses(self, statuses: Sequence[ConnectorStatus]) -> None:
+        """Store statuses, each only where the lease it was made under still stands."""
+        rows = [
+            (
+                status.connector_id,
+                status.leased_by,
+                status.lease_epoch,
+                status.state.value,
+                status.since,
+                status.last_message_at,
+                status.last_error,
+                status.last_error_at,
+                status.message_count,
+                status.quarantined_count,
+                status.duplicate_count,
+                status.gap_count,
+                status.shed_count,
+                status.reconnect_count,
+                status.message_rate,
+                status.delay_p50_ms,
+                status.delay_p95_ms,
+            )
+            # In the order in which leases are locked, so that neither waits for the other in a circle.
+            for status in sorted(statuses, key=lambda status: status.connector_id)
+        ]
+        await self._database.pool.executemany(_SAVE, rows, timeout=_SECONDS)
