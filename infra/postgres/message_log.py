@@ -225,7 +225,7 @@ def edge_id(cursor: str, field: str) -> int:
 
 async def _position(connection: Connection, column: str = "last_id") -> Position:
     rows = await connection.fetch(f"select node, {column} from nodes where {column} > 0")  # noqa: S608
-    return Position(dict(rows))
+    return Position({row[0]: row[1] for row in rows})
 
 
 def _page_statement(

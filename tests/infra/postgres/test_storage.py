@@ -1,0 +1,42 @@
+from datetime import timedelta
+
+from domain.positions import first_id_at
+from infra.postgres import tables
+from infra.postgres.database import Database
+from infra.postgres.partitions import Partitions
+from infra.postgres.storage import PostgresStorage
+from tests import factories
+from tests.factories import NOW
+
+
+async def test_storage_names_every_table_and_partition_with_rows_and_bytes(
+    database: Database,
+) -> None:
+    await factories.store(database, factories.messages(5))
+    await factories.store(database, factories.messages(2, start=NOW + timedelta(days=400)))
+    await factories.save(database, factories.connector())
+    storage = await PostgresStorage(database, embedded=True, bus="memory").storage()
+    assert (storage.embedded, storage.bus) == (True, "memory")
+    assert storage.server_version.split(".")[0].isdigit()
+    found = {table.name: table for table in storage.tables}
+    assert set(tables.metadata.tables) <= set(found)
+    assert not any(name.startswith(tables.PARTITION_PREFIX) for name in found)
+    assert (found["messages"].row_count, found["connectors"].row_count) == (7, 1)
+    assert 0 < found["messages"].byte_count < storage.byte_count
+    assert sum(partition.row_count for partition in storage.partitions) == 7
+    last = storage.partitions[-1]
+    assert last.row_count == 2
+    assert last.since <= NOW + timedelta(days=400) < last.until
+
+
+async def test_partitions_are_told_oldest_first_without_holes_in_their_days(
+    database: Database,
+) -> None:
+    start = NOW + timedelta(days=800)
+    await Partitions(24).ensure_for(
+        database.pool, first_id_at(start), first_id_at(start + timedelta(days=2))
+    )
+    storage = await PostgresStorage(database, embedded=False, bus="redis").storage()
+    days = [partition for partition in storage.partitions if partition.until > start]
+    assert [day.until - day.since for day in days] == [timedelta(days=1)] * 3
+    assert [day.since for day in days[1:]] == [day.until for day in days[:-1]]
