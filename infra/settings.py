@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from infra.security.vault import read_key
 
 PREFIX = "PENSTOCK_"
+TEST_PREFIX = "PENSTOCK_TEST_"
 ENV_FILE = Path(".env")
 NEW_KEY = "openssl rand -base64 32"
 LogLevel = Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"]
@@ -266,7 +267,7 @@ def unknown_variables(
     known = [variable(name) for name in Settings.model_fields]
     warnings = []
     for name in sorted(name for name in given if name.upper().startswith(PREFIX)):
-        if name.upper() in known:
+        if name.upper() in known or name.startswith(TEST_PREFIX):
             continue
         near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.75)
         hint = f"; did you mean {near[0]}?" if near else ""
