@@ -9,7 +9,7 @@ import base64
 import binascii
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
 EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
@@ -23,10 +23,14 @@ MAX_ID = (1 << 63) - 1
 _VERSION = 1
 
 
+def milliseconds_of(moment: datetime) -> int:
+    """Whole Unix milliseconds of a time, exact where `timestamp()` is not."""
+    return (moment - EPOCH) // timedelta(milliseconds=1) + EPOCH_MS
+
+
 def first_id_at(moment: datetime) -> int:
     """The smallest id that can be minted at or after a UTC time; 0 before the epoch."""
-    milliseconds = int(moment.timestamp() * 1000) - EPOCH_MS
-    return min(max(milliseconds, 0) * MILLISECOND, MAX_ID)
+    return min(max(milliseconds_of(moment) - EPOCH_MS, 0) * MILLISECOND, MAX_ID)
 
 
 def node_of(id: int) -> int:

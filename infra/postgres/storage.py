@@ -17,7 +17,8 @@ _RELATIONS = """
     select relation.oid::bigint as oid, relation.relname as name, inhparent::bigint as parent,
            pg_total_relation_size(relation.oid) as byte_count,
            pg_relation_size(relation.oid) as row_bytes,
-           greatest(relation.reltuples, n_live_tup, 0)::bigint as row_count
+           case relation.relkind when 'p' then 0
+                else greatest(relation.reltuples, n_live_tup, 0) end::bigint as row_count
     from pg_class relation
     left join pg_inherits on inhrelid = relation.oid
     left join pg_stat_user_tables stat on stat.relid = relation.oid
