@@ -9,9 +9,11 @@ from typing import Any, get_args, get_type_hints
 
 import typer
 
-from infra.replay import Replayer
 from infra.replay.faults import Fault
 from infra.replay.options import ReplayOptions
+from infra.replay.recordings import UnusableRecording
+from infra.replay.server import Replayer
+from infra.startup import CannotRun
 
 
 def replay_options(options: dict[str, Any], faults: Sequence[str]) -> ReplayOptions:
@@ -23,11 +25,20 @@ def replay_options(options: dict[str, Any], faults: Sequence[str]) -> ReplayOpti
 
 
 async def replay(options: ReplayOptions, stop: asyncio.Event) -> None:
-    """Serve recorded frames until `stop`; raises CannotRun when the address cannot be had."""
-    async with Replayer(options) as replayer:
+    """Serve recorded frames until `stop`; raises CannotRun without an address or usable recordings."""
+    replayer = Replayer(options)
+    try:
+        await replayer.start()
+    except (OSError, UnusableRecording) as error:
+        raise CannotRun(
+            f"the replayer cannot start: {error}; see `penstock replay --help`"
+        ) from None
+    try:
         for venue in options.venues:
             typer.echo(f"{venue}: {replayer.url(venue)}")
         await stop.wait()
+    finally:
+        await replayer.stop()
 
 
 def read_fault(text: str) -> Fault:
