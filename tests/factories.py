@@ -8,8 +8,8 @@ from uuid import UUID
 
 from domain.connectors import Connector, ConnectorProtocol, Venue
 from domain.identity import HOME_WORKSPACE_ID, Workspace
-from domain.messages import Message, MessageType, Side, Tick
-from domain.positions import Minter, node_of
+from domain.messages import Message, MessageBatchRecord, MessageType, Side, Tick
+from domain.positions import Minter, node_of, time_of
 from infra.postgres.database import Database
 from infra.postgres.partitions import Partitions
 from infra.system import RandomIds
@@ -143,3 +143,20 @@ async def save(database: Database, *things: Any) -> None:
     """Insert entities."""
     async with database.write() as session:
         session.add_all(things)
+
+
+def batch(
+    id: int, last_id: int | None = None, connector_id: UUID | None = None, count: int = 1
+) -> MessageBatchRecord:
+    """The record of a commit from its first id to its last."""
+    return MessageBatchRecord(
+        id=id,
+        workspace_id=HOME_WORKSPACE_ID,
+        connector_id=new_id() if connector_id is None else connector_id,
+        last_id=id if last_id is None else last_id,
+        message_count=count,
+        byte_count=100 * count,
+        first_received_at=time_of(id),
+        last_received_at=time_of(id if last_id is None else last_id),
+        duration_ms=1.0,
+    )

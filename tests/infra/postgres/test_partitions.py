@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from domain.identity import HOME_WORKSPACE_ID
 from domain.ids import uuid7
-from domain.messages import MessageBatchRecord, QuarantinedFrame, QuarantineReason
+from domain.messages import QuarantinedFrame, QuarantineReason
 from domain.positions import MAX_ID, first_id_at
 from infra.postgres.database import Database
 from infra.postgres.partitions import (
@@ -185,7 +185,7 @@ async def test_retention_waits_for_a_reader_without_failing_it(database: Databas
 
 async def test_old_batches_and_quarantine_go(database: Database) -> None:
     for moment in (FAR - timedelta(days=1900), FAR - timedelta(days=1)):
-        await factories.save(database, batch(moment), frame(moment))
+        await factories.save(database, factories.batch(first_id_at(moment)), frame(moment))
     sweep = await keeper(database, FixedClock(FAR)).sweep()
     assert isinstance(sweep, Sweep)
     assert sweep.deleted == 2
@@ -201,21 +201,6 @@ async def test_one_process_at_a_time_keeps_house(database: Database) -> None:
         await other.fetchval("select pg_advisory_lock($1)", 0x6B656570)
         assert await keeper(database, clock).sweep() is None
     assert await keeper(database, clock).sweep() is not None
-
-
-def batch(moment: datetime) -> MessageBatchRecord:
-    id = first_id_at(moment)
-    return MessageBatchRecord(
-        id=id,
-        workspace_id=HOME_WORKSPACE_ID,
-        connector_id=factories.new_id(),
-        last_id=id,
-        message_count=1,
-        byte_count=1,
-        first_received_at=moment,
-        last_received_at=moment,
-        duration_ms=1.0,
-    )
 
 
 def frame(moment: datetime) -> QuarantinedFrame:

@@ -1,0 +1,147 @@
+"""Quarantined frames, replayed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from domain.connectors import Venue
+from domain.errors import NotFound
+from domain.identity import HOME_WORKSPACE_ID, Viewer
+from domain.messages import (
+    CannotNormalise,
+    QuarantinedFrame,
+    QuarantineReason,
+    ReplayedQuarantine,
+    Tick,
+)
+from domain.positions import first_id_at
+from infra.postgres.database import Database
+from infra.postgres.quarantine import Quarantine
+from tests import factories
+from tests.infra.postgres.writing import Writing, a_connector, rows, sequences, writing
+
+VIEWER = Viewer(HOME_WORKSPACE_ID)
+
+
+def normalise(
+    venue: Venue, frame: bytes, source: str, mapping: dict[str, Any] | None
+) -> list[Tick]:
+    """Frames are numbers, one message each; 0 says nothing, letters are not understood, 13 is refused."""
+    assert (venue, source, mapping) == (Venue.CUSTOM, "wss://example.com/x", {"price": "p"})
+    if not frame.isdigit():
+        raise CannotNormalise(QuarantineReason.UNEXPECTED, "no number")
+    numbers = frame.decode()
+    data = "{" if numbers == "13" else "1"
+    return [factories.tick(sequence=numbers, key=f"n:{numbers}", data=data)] * (numbers != "0")
+
+
+@asynccontextmanager
+async def replaying(database: Database) -> AsyncIterator[tuple[Writing, Quarantine]]:
+    async with writing(database) as w:
+        yield w, Quarantine(database.pool, w.writer, normalise)
+
+
+async def held(database: Database, *frames: bytes, source: str = "wss://example.com/x") -> UUID:
+    """A connector with these frames in quarantine."""
+    connector_id = await a_connector(
+        database, venue=Venue.CUSTOM, url="wss://example.com/x", mapping={"price": "p"}
+    )
+    await factories.save(
+        database,
+        *(
+            QuarantinedFrame(
+                id=factories.new_id(),
+                workspace_id=HOME_WORKSPACE_ID,
+                connector_id=connector_id,
+                received_at=factories.NOW,
+                reason=QuarantineReason.UNEXPECTED,
+                explanation="not understood",
+                source=source,
+                frame=frame,
+                frame_bytes=len(frame),
+            )
+            for frame in frames
+        ),
+    )
+    return connector_id
+
+
+async def states(database: Database) -> dict[bytes, str]:
+    return {row["frame"]: row["state"] for row in await rows(database, "quarantined_frames")}
+
+
+async def test_what_is_understood_now_is_stored_and_the_rest_stays(database: Database) -> None:
+    connector_id = await held(database, b"1", b"x", b"0", b"2")
+    async with replaying(database) as (w, quarantine):
+        outcome = await quarantine.replay(VIEWER, connector_id)
+        await w.drained()
+        assert w.announced.ids == [row["id"] for row in await rows(database)]
+    assert outcome == ReplayedQuarantine(3, 2, 1)
+    assert await states(database) == {
+        b"1": "replayed",
+        b"x": "held",
+        b"0": "replayed",
+        b"2": "replayed",
+    }
+    assert await sequences(database) == [1, 2]
+
+
+async def test_messages_keep_their_receive_time_and_get_ids_of_now(database: Database) -> None:
+    connector_id = await held(database, b"1")
+    async with replaying(database) as (_, quarantine):
+        await quarantine.replay(VIEWER, connector_id)
+    (row,) = await rows(database)
+    assert row["received_at"] == factories.NOW
+    (frame,) = await rows(database, "quarantined_frames")
+    assert frame["replayed_at"] > frame["received_at"] - timedelta(days=1)
+    assert row["id"] >= first_id_at(frame["replayed_at"] - timedelta(seconds=10))
+
+
+async def test_frames_can_be_chosen(database: Database) -> None:
+    connector_id = await held(database, b"1", b"2", b"3")
+    other = await held(database, b"4")
+    frames = {row["frame"]: row["id"] for row in await rows(database, "quarantined_frames")}
+    async with replaying(database) as (_, quarantine):
+        outcome = await quarantine.replay(VIEWER, connector_id, [frames[b"2"], frames[b"4"]])
+        assert outcome == ReplayedQuarantine(1, 1, 0)
+        assert await quarantine.replay(VIEWER, other, []) == ReplayedQuarantine(0, 0, 0)
+    assert await sequences(database) == [2]
+
+
+async def test_replaying_twice_at_once_stores_once(database: Database) -> None:
+    connector_id = await held(
+        database, *(b"%d" % number for number in range(1, 46) if number != 13)
+    )
+    async with replaying(database) as (_, one), replaying(database) as (_, other):
+        outcomes = await asyncio.gather(
+            *(quarantine.replay(VIEWER, connector_id) for quarantine in (one, one, other))
+        )
+    assert sum(outcome.message_count for outcome in outcomes) == 44
+    assert sorted(await sequences(database)) == [n for n in range(1, 46) if n != 13]
+
+
+async def test_a_repeated_frame_is_stored_once(database: Database) -> None:
+    connector_id = await held(database, b"1", b"1", b"2")
+    async with replaying(database) as (_, quarantine):
+        assert await quarantine.replay(VIEWER, connector_id) == ReplayedQuarantine(3, 2, 0)
+    assert await sequences(database) == [1, 2]
+
+
+async def test_a_frame_whose_message_the_database_refuses_stays(database: Database) -> None:
+    connector_id = await held(database, b"1", b"13", b"2", source="")
+    async with replaying(database) as (_, quarantine):
+        assert await quarantine.replay(VIEWER, connector_id) == ReplayedQuarantine(2, 2, 1)
+    assert (await states(database))[b"13"] == "held"
+    assert await sequences(database) == [1, 2]
+
+
+async def test_others_connectors_cannot_be_replayed(database: Database) -> None:
+    connector_id = await held(database, b"1")
+    async with replaying(database) as (_, quarantine):
+        with pytest.raises(NotFound):
+            await quarantine.replay(Viewer(factories.new_id()), connector_id)
