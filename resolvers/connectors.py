@@ -142,7 +142,12 @@ def connector_id_of(root: strawberry.Parent[Any]) -> str:
     return ids.global_id("Connector", root.connector_id)
 
 
-async def create(info: Info, input: CreateConnectorInput) -> Connector:
+async def create(
+    info: Info,
+    input: Annotated[
+        CreateConnectorInput, strawberry.argument(description="The connector to create.")
+    ],
+) -> Connector:
     """Make a connector."""
     context = info.context
     configuration, secrets = _created(input)
@@ -151,7 +156,10 @@ async def create(info: Info, input: CreateConnectorInput) -> Connector:
         return await connectors.create(session, context.viewer, connector)
 
 
-async def update(info: Info, input: UpdateConnectorInput) -> Connector:
+async def update(
+    info: Info,
+    input: Annotated[UpdateConnectorInput, strawberry.argument(description="What to change.")],
+) -> Connector:
     """Change a connector."""
     context = info.context
     configuration, secrets = await _changed(context, input)
@@ -164,7 +172,10 @@ async def update(info: Info, input: UpdateConnectorInput) -> Connector:
     return connector
 
 
-async def delete(info: Info, input: DeleteConnectorInput) -> connectors.DeletedConnector:
+async def delete(
+    info: Info,
+    input: Annotated[DeleteConnectorInput, strawberry.argument(description="What to delete.")],
+) -> connectors.DeletedConnector:
     """Forget a connector."""
     context = info.context
     async with context.services.database.write() as session:
@@ -174,7 +185,10 @@ async def delete(info: Info, input: DeleteConnectorInput) -> connectors.DeletedC
     return deleted
 
 
-async def start(info: Info, input: StartConnectorInput) -> Connector:
+async def start(
+    info: Info,
+    input: Annotated[StartConnectorInput, strawberry.argument(description="What to start.")],
+) -> Connector:
     """Have a connector run."""
     context = info.context
     async with context.services.database.write() as session:
@@ -184,7 +198,10 @@ async def start(info: Info, input: StartConnectorInput) -> Connector:
     return connector
 
 
-async def stop(info: Info, input: StopConnectorInput) -> Connector:
+async def stop(
+    info: Info,
+    input: Annotated[StopConnectorInput, strawberry.argument(description="What to stop.")],
+) -> Connector:
     """Have a connector rest."""
     context = info.context
     async with context.services.database.write() as session:
@@ -194,7 +211,10 @@ async def stop(info: Info, input: StopConnectorInput) -> Connector:
     return connector
 
 
-async def test(info: Info, input: TestConnectorInput) -> Probe:
+async def test(
+    info: Info,
+    input: Annotated[TestConnectorInput, strawberry.argument(description="What to test.")],
+) -> Probe:
     """Try a connector without storing anything."""
     context = info.context
     connector, secrets = await _candidate(context, input)

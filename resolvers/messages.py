@@ -262,18 +262,26 @@ def span(root: strawberry.Parent[MessageBatchRecord]) -> timedelta:
     return root.last_received_at - root.first_received_at
 
 
-async def save(info: Info, input: SaveMessagesInput) -> SavedMessages:
+async def save(
+    info: Info,
+    input: Annotated[SaveMessagesInput, strawberry.argument(description="What to save.")],
+) -> SavedMessages:
     """Store a client's own messages."""
     context = info.context
     connector = await _connector(info, input.connector_id)
-    check_text("idempotencyKey", input.idempotency_key, 1, KEY_LIMIT)
     new = [_new(f"messages.{at}", message) for at, message in enumerate(input.messages)]
-    return await context.services.log.save(
-        context.viewer, connector.id, connector.venue.value, new, input.idempotency_key
-    )
+    try:
+        return await context.services.log.save(
+            context.viewer, connector.id, connector.venue.value, new, input.idempotency_key
+        )
+    except NotFound as error:
+        raise ConnectorNotFound(id=input.connector_id) from error
 
 
-async def replay(info: Info, input: ReplayQuarantineInput) -> messages.ReplayedQuarantine:
+async def replay(
+    info: Info,
+    input: Annotated[ReplayQuarantineInput, strawberry.argument(description="What to read again.")],
+) -> messages.ReplayedQuarantine:
     """Read quarantined frames again."""
     context = info.context
     connector = await _connector(info, input.connector_id)

@@ -50,8 +50,8 @@ _describe(
         connectors.AuthType.API_KEY: "An API key in the venue's header. Needs `apiKey`.",
         connectors.AuthType.BEARER: "A bearer token. Needs `bearerToken`.",
         connectors.AuthType.HMAC: "A signature with HMAC-SHA256 over the venue's signing string. Needs `apiKey` and "
-        "`apiSecret`; OKX also `passphrase`.",
-        connectors.AuthType.BASIC: "HTTP Basic. Needs `username` and `password`.",
+        "`apiSecret`; OKX and Coinbase also `passphrase`.",
+        connectors.AuthType.BASIC: "HTTP Basic. Needs `username`.",
     },
 )
 _describe(

@@ -46,7 +46,7 @@ _SECRETS_OF: dict[AuthType, tuple[tuple[str, str], ...]] = {
     AuthType.API_KEY: (("api_key", "apiKey"),),
     AuthType.BEARER: (("bearer_token", "bearerToken"),),
     AuthType.HMAC: (("api_key", "apiKey"), ("api_secret", "apiSecret")),
-    AuthType.BASIC: (("username", "username"), ("password", "password")),
+    AuthType.BASIC: (("username", "username"),),
 }
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _HEADER_VALUE = re.compile(r"[\x20-\x7e\t]*")
@@ -225,7 +225,7 @@ def _check_secrets(auth_type: AuthType, secrets: Secrets, venue: Venue) -> None:
             if not _HEADER_VALUE.fullmatch(value):
                 raise InvalidInput(field=name, reason="must be printable ASCII")
     needed = _SECRETS_OF[auth_type]
-    if auth_type is AuthType.HMAC and venue is Venue.OKX:
+    if auth_type is AuthType.HMAC and venue in (Venue.OKX, Venue.COINBASE):
         needed = (*needed, ("passphrase", "passphrase"))
     for attribute, name in needed:
         if getattr(secrets, attribute) is None:
@@ -277,5 +277,5 @@ def _check_objects(configuration: Configuration, venue: Venue, checks: Connector
         if configuration.auth_type is not AuthType.HMAC:
             raise InvalidInput(field="signing", reason="belongs to HMAC authentication")
         checks.check_signing(configuration.signing)
-    elif configuration.auth_type is AuthType.HMAC and venue in (Venue.CUSTOM, Venue.COINBASE):
-        raise InvalidInput(field="signing", reason="is needed for HMAC at this venue")
+    elif configuration.auth_type is AuthType.HMAC and venue is Venue.CUSTOM:
+        raise InvalidInput(field="signing", reason="is needed for HMAC at a CUSTOM venue")

@@ -16,15 +16,22 @@ FRAMES = (
     "WebSocket sources only."
 )
 STALE = "Milliseconds of silence after which the connector counts as stale: 100 to 86,400,000."
-MAPPING = "Where a CUSTOM source's JSON has what: field paths (JMESPath) by message field."
+MAPPING = (
+    "Where a CUSTOM source's JSON has what: JMESPath paths by field (`items`, `instrument`, `type`, `price`, "
+    '`quantity`, `side`, `sequence`, `eventTime`), or `{"value": ...}` for a constant.'
+)
 AUTH = "How requests are authenticated."
-SIGNING = "The recipe of an HMAC signature, for venues other than BINANCE and OKX."
+SIGNING = (
+    "The recipe of an HMAC-SHA256 signature, needed at a CUSTOM venue: `template` (what is signed), `encoding`, "
+    "`secret_encoding`, `timestamp`, `headers`, `query`, `login`, `login_template`, `login_timestamp`. "
+    "Texts name values as `{timestamp}`, `{method}`, `{path}`, `{query}`, `{body}`, `{key}`, `{signature}`."
+)
 API_KEY = "The API key. Write-only."
 API_SECRET = "The API secret. Write-only."  # noqa: S105
-PASSPHRASE = "The passphrase that OKX asks for. Write-only."  # noqa: S105
+PASSPHRASE = "The passphrase that OKX and Coinbase ask for. Write-only."  # noqa: S105
 BEARER = "The bearer token. Write-only."
 USERNAME = "The user name of HTTP Basic. Write-only."
-PASSWORD = "The password of HTTP Basic. Write-only."  # noqa: S105
+PASSWORD = "The password of HTTP Basic, empty when unset. Write-only."  # noqa: S105
 HEADERS = "Headers sent with every request or handshake, at most 100. Write-only."
 PARAMETERS = "Query parameters added to the URL, at most 100. Write-only."
 MERGED = " Those named are set or, with a null value, removed; the others stay; null removes all."

@@ -1,0 +1,54 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.connectors import ConnectorEvent as Event
+from domain.connectors import ConnectorState as State
+from domain.connectors import next_state
+
+RESTING = (State.INACTIVE, State.STOPPED)
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_user_can_start_and_stop_a_connector_in_any_state(state):
+    assert next_state(state, Event.STARTED) is State.STARTING
+    assert next_state(state, Event.STOPPED) is State.STOPPED
+
+
+@pytest.mark.parametrize("state", RESTING)
+@pytest.mark.parametrize(
+    "event", [Event.CONNECTED, Event.FELL_SILENT, Event.DISCONNECTED, Event.FAILED]
+)
+def test_a_late_report_about_a_resting_connector_says_nothing(state, event):
+    assert next_state(state, event) is None
+
+
+def test_a_day_in_the_life():
+    state = State.INACTIVE
+    for event, expected in [
+        (Event.STARTED, State.STARTING),
+        (Event.CONNECTED, State.RUNNING),
+        (Event.FELL_SILENT, State.STALE),
+        (Event.DISCONNECTED, State.RECONNECTING),
+        (Event.CONNECTED, State.RUNNING),
+        (Event.FAILED, State.ERROR),
+        (Event.CONNECTED, State.RUNNING),
+        (Event.STOPPED, State.STOPPED),
+    ]:
+        state = next_state(state, event)
+        assert state is expected
+
+
+def test_only_a_connected_source_falls_silent():
+    for state in (State.STARTING, State.RECONNECTING, State.ERROR):
+        assert next_state(state, Event.FELL_SILENT) is None
+
+
+@given(st.lists(st.sampled_from(Event)))
+def test_a_connector_never_returns_to_inactive(events):
+    state = State.INACTIVE
+    for number, event in enumerate(events):
+        state = next_state(state, event) or state
+        assert state is not State.INACTIVE or not {Event.STARTED, Event.STOPPED} & set(
+            events[: number + 1]
+        )
