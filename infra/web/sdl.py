@@ -1,8 +1,8 @@
 """The GraphQL schema as text, for `schema.graphql` and clients that generate code."""
 
-from schema.root import schema
+from schema.root import sdl
 
 
 def printed() -> str:
-    """The schema in the schema definition language, ending in a line feed."""
-    return schema.as_str().rstrip("\n") + "\n"
+    """The schema in GraphQL's own language, ending in a line feed."""
+    return sdl()
