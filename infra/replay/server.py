@@ -28,7 +28,7 @@ from infra.replay.faults import Faults
 from infra.replay.options import ReplayOptions
 from infra.replay.recordings import RecordedAnswer, RecordedFrame, UnusableRecording
 from infra.replay.rest import Desk, RestApp
-from infra.replay.session import Session, serve_session
+from infra.replay.session import Session, refuse, serve_session
 from infra.replay.stage import LoggedRequest, Stage
 from infra.replay.tape import EPOCH_NS, Tape, Timing, kept
 from infra.replay.templates import Draft
@@ -231,8 +231,7 @@ class _VenueApp:
             await serve_session(self.venue.session, self.stage, self.tape, scope, receive, send)
         else:
             await receive()
-            await send({"type": "websocket.http.response.start", "status": 404, "headers": []})
-            await send({"type": "websocket.http.response.body", "body": b""})
+            await refuse(scope, send, 404, {})
 
 
 @dataclass(frozen=True, slots=True)

@@ -279,7 +279,8 @@ async def serve_session(
     strikes = stage.faults.strike(session_type.venue, Transport.WEBSOCKET, _HANDSHAKE_FAULTS)
     for _, fault, _ in strikes:
         request.status = fault.status
-        await _refuse(send, fault)
+        retry_after = {} if fault.retry_after is None else {"retry-after": fault.retry_after}
+        await refuse(scope, send, fault.status, retry_after)
         return
     request.status = 101
     await send({"type": "websocket.accept"})
@@ -292,15 +293,16 @@ async def serve_session(
         stage.sessions.discard(session)
 
 
-async def _refuse(send: Send, fault: Fault) -> None:
-    headers = [] if fault.retry_after is None else [(b"retry-after", fault.retry_after.encode())]
+async def refuse(scope: Scope, send: Send, status: int, headers: dict[str, str]) -> None:
+    """Answer a handshake with an HTTP error."""
     start: Message = {
         "type": "websocket.http.response.start",
-        "status": fault.status,
-        "headers": headers,
+        "status": status,
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
     }
     await send(start)
     await send({"type": "websocket.http.response.body", "body": b""})
+    scope["extensions"][EXTENSION].handshake_complete = True  # uvicorn forgets, and logs an error
 
 
 def _damaged(frame: bytes, fault: Fault, dice: random.Random) -> tuple[bytes, int]:

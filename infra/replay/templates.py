@@ -133,9 +133,17 @@ def _find(draft: Draft) -> list[_Found]:
 
 
 def _mark_of(rules: Rules, path: Path) -> Mark | None:
+    """The mark of a path; `*` in a rule stands for any index."""
     if path in rules:
         return rules[path]
-    return rules.get(tuple("*" if isinstance(part, int) else part for part in path))
+    for rule, mark in rules.items():
+        if len(rule) == len(path) and all(map(_fits, rule, path)):
+            return mark
+    return None
+
+
+def _fits(wanted: str | int, part: str | int) -> bool:
+    return wanted == part or (wanted == "*" and isinstance(part, int))
 
 
 def _usable(text: bytes, mark: Mark) -> bool:
