@@ -10,10 +10,9 @@ LONGEST = 64
 
 @dataclass(frozen=True, slots=True)
 class Keepalive:
-    """`ping` is sent when nothing came for `idle_seconds`; None where the venue asks for none."""
+    """`ping` is what the venue wants to hear on a quiet socket; None where it asks for nothing."""
 
     ping: str | None = None
-    idle_seconds: float = 25.0
 
     def speaks(self, frame: bytes) -> bool:
         """Whether a frame says nothing but that the venue is there."""

@@ -83,6 +83,7 @@ class Receiver:
         try:
             ticks = self._normalise(self._venue, frame, self._source, self._mapping)
         except CannotNormalise as problem:
+            self._note_complaint(frame)
             await self._quarantine(
                 frame, len(frame), problem.reason, problem.explanation, received_at
             )
@@ -95,9 +96,7 @@ class Receiver:
             )
             return 0
         if not ticks:
-            said = complaint(frame)
-            if said is not None:
-                self._keeper.note(said)
+            self._note_complaint(frame)
             return 0
         await self._store(ticks, len(frame), received_at)
         return len(ticks)
@@ -178,6 +177,11 @@ class Receiver:
             self._keeper.pending -= len(arrival.ticks)
             self._sequences.forget(arrival.ticks)
             raise
+
+    def _note_complaint(self, frame: bytes) -> None:
+        said = complaint(frame)
+        if said is not None:
+            self._keeper.note(said)
 
     def _gap(self, hole: Hole, noticed_at: datetime) -> SequenceGap:
         return SequenceGap(

@@ -42,6 +42,7 @@ class SocketOptions:
     watch_seconds: float = 1.0
     burst_frames: int = 4
     pace_seconds: float = 0.25
+    idle_seconds: float = 25.0
     backoff: Backoff = field(default_factory=Backoff)
     random: Callable[[], float] = field(default_factory=lambda: SystemRandom().random)
 
@@ -257,7 +258,7 @@ class SocketReader:
 
     async def _keep_alive(self, connection: CuttingConnection) -> None:
         ping = self._keepalive.ping
-        if ping is not None and self._time() - self._spoken_at >= self._keepalive.idle_seconds:
+        if ping is not None and self._time() - self._spoken_at >= self._options.idle_seconds:
             self._spoken_at = self._time()
             await self._dialler.send(connection, ping)
 
