@@ -1,7 +1,8 @@
 """One batch, one transaction: messages by COPY, and with them all that must be true together."""
 
+import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from domain.positions import Position
@@ -10,6 +11,8 @@ from infra.postgres.nodes import NodeLease
 from infra.postgres.writer import statements
 from infra.postgres.writer.batch import Batch, Job, JobResult, Row, Share
 from infra.postgres.writer.faults import Fenced, KeyUsed, LeasesMoved, isolate
+
+ROWS_AT_ONCE = 256
 
 
 @dataclass(slots=True)
@@ -93,7 +96,17 @@ async def _fill(connection: Connection, batch: Batch, lease: NodeLease, last_id:
 
 
 async def _copy(connection: Connection, rows: Sequence[Row]) -> None:
-    await connection.copy_records_to_table("messages", records=rows, columns=statements.COLUMNS)
+    await connection.copy_records_to_table(
+        "messages", records=_paced(rows), columns=statements.COLUMNS
+    )
+
+
+async def _paced(rows: Sequence[Row]) -> AsyncIterator[Row]:
+    """The rows, letting others have the loop now and then: asyncpg encodes without a pause."""
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        for row in rows[start : start + ROWS_AT_ONCE]:
+            yield row
+        await asyncio.sleep(0)
 
 
 async def _insert_rest(connection: Connection, batch: Batch) -> None:

@@ -12,7 +12,7 @@ from loguru import logger
 
 from domain.messages import QuarantinedFrame, QuarantineReason
 from domain.ports import Clock, Ids
-from domain.positions import Minter
+from domain.positions import Minter, milliseconds_of
 from infra.feeds.arrival import Arrival, WriteObserver
 from infra.postgres.nodes import NodeLease
 from infra.postgres.partitions import Partitions
@@ -103,7 +103,7 @@ class BatchWriter:
         ) or self._closed:
             self._shed(arrival)
             return
-        buffer.add(arrival, self._mint, int(arrival.received_at.timestamp() * 1000))
+        buffer.add(arrival, self._mint, milliseconds_of(arrival.received_at))
 
     async def submit(self, arrivals: list[Arrival], job: Job) -> JobResult:
         """Store arrivals as a transaction of their own, after all that was put before; waits until it is committed.
@@ -115,7 +115,7 @@ class BatchWriter:
             raise TimeoutError("the writer's buffer is full")
         if self._closed:
             raise WriterClosed
-        milliseconds = int(self._clock.now().timestamp() * 1000)
+        milliseconds = milliseconds_of(self._clock.now())
         self._buffer.add_job(arrivals, job, self._mint, milliseconds)
         return await job.done
 
@@ -133,6 +133,8 @@ class BatchWriter:
 
     async def close(self, deadline_seconds: float = 5.0) -> None:
         """Take no more, store what is there within the deadline, shed the rest, and give the node back."""
+        if self._closed:
+            return
         self._closed = True
         if self._flusher is not None:
             await self.drain(deadline_seconds)
@@ -194,7 +196,8 @@ class BatchWriter:
                     async with asyncio.timeout(ATTEMPT_SECONDS):
                         return await self._attempt(batch)
                 except Exception as error:
-                    self._note(error)
+                    if batch.job is None or is_passing(error):
+                        self._note(error)
                     async with asyncio.timeout(ATTEMPT_SECONDS):
                         await self._mend(batch, error)
                     if not _is_void(batch):

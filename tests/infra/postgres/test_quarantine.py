@@ -58,14 +58,14 @@ async def held(database: Database, *frames: bytes, source: str = "wss://example.
                 id=factories.new_id(),
                 workspace_id=HOME_WORKSPACE_ID,
                 connector_id=connector_id,
-                received_at=factories.NOW,
+                received_at=factories.NOW + timedelta(milliseconds=number),
                 reason=QuarantineReason.UNEXPECTED,
                 explanation="not understood",
                 source=source,
                 frame=frame,
                 frame_bytes=len(frame),
             )
-            for frame in frames
+            for number, frame in enumerate(frames)
         ),
     )
     return connector_id

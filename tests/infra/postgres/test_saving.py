@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
 
+import asyncpg
 import pytest
 
 from domain.errors import InvalidInput, NotFound
@@ -166,7 +167,7 @@ async def test_what_only_the_database_refuses_is_refused_and_holds_up_nothing(
 
 def _shallow(database: Database) -> Any:
     async def connect() -> Any:
-        connection = await __import__("asyncpg").connect(database.url)
+        connection = await asyncpg.connect(database.url)
         await connection.execute("set max_stack_depth = '100kB'")
         return connection
 

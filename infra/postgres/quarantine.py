@@ -1,0 +1,135 @@
+"""Quarantined frames, read again after a fix."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from domain.connectors import Venue
+from domain.errors import NotFound
+from domain.identity import Viewer
+from domain.messages import CannotNormalise, ReplayedQuarantine, Tick
+from infra.feeds.arrival import Arrival
+from infra.postgres.writer import NO_LEASE, BatchWriter, Job, JobResult, LeasesMoved
+from infra.postgres.writer.faults import is_refused
+
+REPLAY_LIMIT = 1000
+FRAMES_AT_ONCE = 20
+REPLAY_SECONDS = 30.0
+
+Normalise = Callable[[Venue, bytes, str, dict[str, Any] | None], list[Tick]]
+
+_HELD_IDS = """
+    select id from quarantined_frames
+    where workspace_id = $1 and connector_id = $2 and state = 'held'
+        and ($3::uuid[] is null or id = any($3))
+    order by received_at, id limit $4
+"""
+_FRAMES = """
+    select id, received_at, source, frame from quarantined_frames
+    where id = any($1::uuid[]) order by received_at, id
+"""
+_CONNECTOR = """
+    select url, venue, mapping from connectors where id = $1 and workspace_id = $2
+"""
+
+
+class Quarantine:
+    """Replays frames through the writer; each becomes REPLAYED in the transaction that stores its messages."""
+
+    def __init__(
+        self, pool: "asyncpg.Pool[asyncpg.Record]", writer: BatchWriter, normalise: Normalise
+    ) -> None:
+        self._pool = pool
+        self._writer = writer
+        self._normalise = normalise
+
+    async def replay(
+        self, viewer: Viewer, connector_id: UUID, ids: Sequence[UUID] | None = None
+    ) -> ReplayedQuarantine:
+        """Normalise held frames of a connector (`ids`, or oldest first at most 1,000) and store what they say.
+
+        Raises NotFound for a connector the viewer may not see; frames that are not held any more are passed over.
+        """
+        connector = await self._pool.fetchrow(
+            _CONNECTOR, connector_id, viewer.workspace_id, timeout=REPLAY_SECONDS
+        )
+        if connector is None:
+            raise NotFound(field="connectorId", id=str(connector_id))
+        rows = await self._pool.fetch(
+            _HELD_IDS,
+            viewer.workspace_id,
+            connector_id,
+            None if ids is None else list(ids),
+            REPLAY_LIMIT,
+            timeout=REPLAY_SECONDS,
+        )
+        held = [row["id"] for row in rows]
+        replayed = stored = 0
+        seen: set[str] = set()
+        for start in range(0, len(held), FRAMES_AT_ONCE):
+            frames = await self._pool.fetch(
+                _FRAMES, held[start : start + FRAMES_AT_ONCE], timeout=REPLAY_SECONDS
+            )
+            readable = await self._read(viewer, connector_id, connector, frames, seen)
+            for result in await self._store(connector_id, readable):
+                replayed += result.frame_count
+                stored += result.message_count
+        return ReplayedQuarantine(replayed, stored, len(held) - replayed)
+
+    async def _read(
+        self,
+        viewer: Viewer,
+        connector_id: UUID,
+        connector: asyncpg.Record,
+        frames: Sequence[asyncpg.Record],
+        seen: set[str],
+    ) -> list[tuple[UUID, Arrival]]:
+        """What the frames say, those left out that are still not understood, and what was said twice."""
+        venue = Venue(connector["venue"])
+        mapping = None if connector["mapping"] is None else orjson.loads(connector["mapping"])
+        readable = []
+        for frame in frames:
+            await asyncio.sleep(0)  # frames are large, and reading one does not pause
+            try:
+                ticks = self._normalise(
+                    venue, frame["frame"], frame["source"] or connector["url"], mapping
+                )
+            except CannotNormalise:
+                continue
+            arrival = Arrival(
+                workspace_id=viewer.workspace_id,
+                connector_id=connector_id,
+                epoch=NO_LEASE,
+                received_at=frame["received_at"],
+                ticks=[tick for tick in ticks if tick.key is None or tick.key not in seen],
+                frame_bytes=len(frame["frame"]),
+            )
+            seen.update(tick.key for tick in ticks if tick.key is not None)
+            readable.append((frame["id"], arrival))
+        return readable
+
+    async def _store(
+        self, connector_id: UUID, frames: list[tuple[UUID, Arrival]]
+    ) -> list[JobResult]:
+        """Store frames together; one by one when the database refuses something of one of them."""
+        if not frames:
+            return []
+        job = Job(
+            asyncio.get_running_loop().create_future(),
+            frame_ids=[frame_id for frame_id, _ in frames],
+        )
+        try:
+            async with asyncio.timeout(REPLAY_SECONDS):
+                return [await self._writer.submit([arrival for _, arrival in frames], job)]
+        except LeasesMoved:
+            raise NotFound(field="connectorId", id=str(connector_id)) from None
+        except Exception as error:
+            if not is_refused(error):
+                raise
+        if len(frames) == 1:
+            return []
+        return [result for frame in frames for result in await self._store(connector_id, [frame])]
