@@ -91,12 +91,21 @@ def compile_selection(
 
 def _admit(value: Any) -> None:
     kind = type(value)
-    if isinstance(value, CoroutineType):
-        value.close()  # the ordinary path asks for another
     if value is None or value is Undefined or isinstance(value, Exception) or is_awaitable(value):
         raise Surprise
     if len(_INERT) < INERT_LIMIT and not hasattr(kind, "__getattr__"):
         _INERT.add(kind)
+
+
+def _computed(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def compute(source: Any) -> Any:
+        value = function(source)
+        if isinstance(value, CoroutineType):
+            value.close()  # the ordinary path asks for another
+            raise Surprise
+        return value
+
+    return compute
 
 
 def _leaf(type_: GraphQLLeafType) -> Callable[[Any], Any]:
@@ -292,7 +301,7 @@ class _Compiler:
             and len(parameters) == 1
             and any(parameter and parameter.name == parameters[0] for parameter in reserved)
         ):
-            return f"{self.constant(function)}({source})"
+            return f"{self.constant(_computed(function))}({source})"
         return None
 
     def global_id(self, name: str, source: str, parent: GraphQLObjectType, depth: int) -> None:

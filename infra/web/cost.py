@@ -34,7 +34,7 @@ REMEMBERED: Final = 64
 
 def too_complex(message: str, *nodes: Any) -> GraphQLError:
     """The error of a document that asks too much."""
-    return GraphQLError(message, nodes or None, extensions={"code": "QUERY_TOO_COMPLEX"})
+    return GraphQLError(message, list(nodes), extensions={"code": "QUERY_TOO_COMPLEX"})
 
 
 class Costs:
