@@ -27,6 +27,7 @@ from infra.postgres.message_query import (
     select_messages,
 )
 from infra.realtime.announcement import Row
+from infra.realtime.archive import DroppedMeanwhile
 
 REPLAY_CHUNK = 1000
 _NEAR = 60_000 * MILLISECOND
@@ -45,14 +46,6 @@ _ROWS_BETWEEN = f"""
     where {NODE_OF_ID} = $1 and id > $2 and id > coalesce(({_FIRST_UNSEEN}) - 1, $2) and id <= $3
     order by id limit $4
 """  # noqa: S608
-
-
-class DroppedMeanwhile(Exception):
-    """Retention overtook a replay: messages up to `dropped` went before they could be read."""
-
-    def __init__(self, dropped: Position) -> None:
-        super().__init__("retention dropped messages while they were being replayed")
-        self.dropped = dropped
 
 
 class PostgresMessageLog:

@@ -5,7 +5,7 @@ from PostgreSQL before the stream goes on.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
 from typing import Protocol
@@ -16,6 +16,7 @@ from domain.messages import Message, MessageFilter, MessageType, Side
 from domain.ports import Clock
 from domain.positions import Position
 from infra.realtime.announcement import Announcement, Row
+from infra.realtime.archive import Archive
 
 INBOX = 1000
 RECONCILE_SECONDS = 1.0
@@ -24,24 +25,6 @@ RETRY_SECONDS = 0.5
 
 _TYPES = {type.value: type for type in MessageType}
 _SIDES: dict[str | None, Side | None] = {None: None} | {side.value: side for side in Side}
-
-
-class Archive(Protocol):
-    """The stored stream."""
-
-    async def position(self) -> Position:
-        """The last committed id of every node."""
-
-    async def dropped(self) -> Position:
-        """The last id of every node that retention has removed."""
-
-    async def rows_between(self, node: int, after: int, upto: int, limit: int) -> list[Row]:
-        """Rows of one node with after < id <= upto, by id, at most `limit`."""
-
-    def replay(
-        self, filter: MessageFilter, after: Position, upto: Position
-    ) -> AsyncIterator[list[Message]]:
-        """Messages past `after` up to `upto`, by id, in chunks."""
 
 
 class Listener(Protocol):

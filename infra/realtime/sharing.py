@@ -1,7 +1,7 @@
 """Each subscription is executed and encoded once for all subscribers who get the same bytes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
 from typing import Any
 
 from loguru import logger
@@ -94,7 +94,7 @@ class Shares:
 
     async def subscribe(
         self, rights: Hashable, stream: Stream, encode: Encode
-    ) -> AsyncIterator[list[bytes]]:
+    ) -> AsyncGenerator[list[bytes], None]:
         """One subscriber's encoded events, all that wait at a time, until it is closed.
 
         `rights` tells apart what must not share an execution: selection, variables, viewer.

@@ -20,6 +20,7 @@ from domain.messages import (
 )
 from domain.ports import Clock
 from domain.positions import Position
+from infra.realtime.archive import DroppedMeanwhile
 from infra.realtime.hub import Hub
 from infra.realtime.outbox import Loss
 from infra.realtime.sources import EverySource, Live, NewestSource, Source
@@ -90,16 +91,28 @@ class MessageStream:
         if not _covers(joined, after):
             yield Gap(after.encode(), joined.encode(), None, GapReason.RESET)
             return
-        dropped = await self.hub.archive.dropped()
-        if not _covers(after, dropped):
-            resumed = after.merged(dropped)
-            yield Gap(after.encode(), resumed.encode(), None, GapReason.RETENTION)
-            after = resumed
         async for event in self.between(after, joined):
             yield event
 
     async def between(self, after: Position, upto: Position) -> AsyncIterator[MessageEvent]:
-        """Stored messages past `after` up to `upto`; with LATEST and SAMPLE the newest of each instrument."""
+        """Stored messages past `after` up to `upto`; a Gap in place of what retention has dropped."""
+        dropped = await self.hub.archive.dropped()
+        while True:
+            if not _covers(after, dropped):
+                resumed = after.merged(dropped)
+                yield Gap(after.encode(), resumed.encode(), None, GapReason.RETENTION)
+                after = resumed
+            try:
+                async for batch in self._stored(after, upto):
+                    yield batch
+                    after = batch.position
+            except DroppedMeanwhile as gone:
+                dropped = gone.dropped
+            else:
+                return
+
+    async def _stored(self, after: Position, upto: Position) -> AsyncIterator[MessageBatch]:
+        """With LATEST and SAMPLE the newest message of each instrument, else every one."""
         chunks = self.hub.archive.replay(self.filter, after, upto)
         if self.delivery.mode is DeliveryMode.EVERY:
             position = after

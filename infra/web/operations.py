@@ -1,16 +1,16 @@
 """From a client's request to bytes: one path for HTTP, WebSocket and SSE."""
 
-from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from graphql import (
-    DocumentNode,
     ExecutionResult,
     FieldNode,
     GraphQLError,
     GraphQLSchema,
+    Node,
     OperationType,
     VariableNode,
     Visitor,
@@ -20,7 +20,8 @@ from graphql.execution import Executor, create_source_event_stream
 
 from infra.realtime.sharing import Shares
 from infra.realtime.streams import Stream
-from infra.web.execution import encode, execute_event
+from infra.web.execution import PlainFieldsExecutor, encode, execute_event
+from infra.web.selections import Document
 
 FormatErrors = Callable[[Sequence[GraphQLError], str, str | None], list[dict[str, Any]]]
 
@@ -36,7 +37,7 @@ class Documents(Protocol):
 
     def get(
         self, query: str, operation_name: str | None, variables: Mapping[str, Any] | None
-    ) -> DocumentNode:
+    ) -> Document:
         """The document; raises RequestRefused."""
 
 
@@ -86,27 +87,29 @@ class Operations:
         schema: GraphQLSchema,
         documents: Documents,
         make_context: Callable[[str], Viewable],
-        executor_class: type[Executor[Any]],
         shares: Shares,
         format_errors: FormatErrors,
+        *,
+        compile_plain_fields: bool = True,
     ) -> None:
         self._schema = schema
         self._documents = documents
         self._make_context = make_context
-        self._executor_class = executor_class
         self._shares = shares
         self._format_errors = format_errors
+        self._compile = compile_plain_fields
 
     def prepare(self, request: Request, request_id: str) -> Prepared:
         """Parse, validate and bind variables; raises RequestRefused."""
         variables = dict(request.variables or {})
         document = self._documents.get(request.query, request.operation_name, variables)
-        executor = self._executor_class.build(
+        executor = PlainFieldsExecutor.build(
             self._schema,
             document,
             context_value=self._make_context(request_id),
             raw_variable_values=variables,
             operation_name=request.operation_name,
+            selections=document.selections if self._compile else None,
         )
         if isinstance(executor, list):
             raise RequestRefused(executor)
@@ -117,7 +120,7 @@ class Operations:
         result = prepared.executor.execute_operation()
         if isinstance(result, ExecutionResult):
             return result
-        return await result  # type: ignore[misc, return-value]
+        return await cast("Awaitable[ExecutionResult]", result)
 
     def encode(self, prepared: Prepared, result: ExecutionResult) -> bytes:
         """A result as the client gets it, its internal errors masked."""
@@ -131,22 +134,20 @@ class Operations:
             return self._format_errors(errors, request_id, None)
         return self._format_errors(errors, prepared.request_id, prepared.name)
 
-    async def subscribe(self, prepared: Prepared) -> AsyncIterator[list[bytes]]:
+    async def subscribe(self, prepared: Prepared) -> AsyncGenerator[list[bytes], None]:
         """Encoded events until closed; raises RequestRefused when the subscription cannot start."""
         executor = prepared.executor
-        stream = create_source_event_stream(executor)
-        if not hasattr(stream, "topic") and hasattr(stream, "__await__"):
-            stream = await stream
+        started = create_source_event_stream(executor)
+        stream = await started if isinstance(started, Awaitable) else started
         if isinstance(stream, ExecutionResult):
             raise RequestRefused(stream.errors or [])
 
         def encode_event(event: Any) -> Any:
             return execute_event(executor, event, lambda errors: self.errors(errors, prepared))
 
-        shared: Stream = stream  # type: ignore[assignment]
-        async with aclosing(
-            self._shares.subscribe(self._rights(prepared), shared, encode_event)  # type: ignore[type-var]
-        ) as events:
+        shared = cast("Stream", stream)
+        rights = self._rights(prepared)
+        async with aclosing(self._shares.subscribe(rights, shared, encode_event)) as events:
             async for payloads in events:
                 yield payloads
 
@@ -171,10 +172,9 @@ def _variables_below(executor: Executor[Any]) -> set[str]:
             names.add(node.name.value)
 
     for selection in executor.operation.selection_set.selections:
+        below: list[Node | None] = [selection]
         if isinstance(selection, FieldNode):
             below = [*(selection.directives or ()), selection.selection_set]
-        else:
-            below = [selection]
         for node in below:
             if node is not None:
                 visit(node, Collect())

@@ -43,7 +43,7 @@ async def _events(operations: Operations, prepared: Prepared) -> AsyncIterator[b
 
 
 async def _live(operations: Operations, prepared: Prepared) -> AsyncIterator[bytes]:
-    async with aclosing(operations.subscribe(prepared)) as events:  # type: ignore[type-var]
+    async with aclosing(operations.subscribe(prepared)) as events:
         pending = asyncio.ensure_future(anext(events))
         try:
             while True:

@@ -219,7 +219,7 @@ class _Socket:
     async def _follow(self, id: str, prepared: Prepared) -> None:
         send = self._send
         head = '{"id":' + orjson.dumps(id).decode() + ',"type":"next","payload":'
-        async with aclosing(self._operations.subscribe(prepared)) as events:  # type: ignore[type-var]
+        async with aclosing(self._operations.subscribe(prepared)) as events:
             async for payloads in events:
                 for payload in payloads:
                     await send(
