@@ -11,6 +11,8 @@ from infra.replay.spans import parse
 ACTIVE_LIMIT = 100
 HUGE_BYTES = 2 * 1024 * 1024
 
+_CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015), *range(3000, 5000)})
+
 
 class FaultKind(Enum):
     """What goes wrong."""
@@ -84,9 +86,7 @@ class Fault:
             raise ValueError("size_bytes must be from 0 to 268435456")
         if self.kind is FaultKind.SLOW and self.seconds is None:
             raise ValueError("SLOW needs seconds")
-        if self.close_code != 1000 and not (
-            1001 <= self.close_code <= 1014 or 3000 <= self.close_code <= 4999
-        ):
+        if self.close_code not in _CLOSE_CODES:
             raise ValueError("close_code must be one a server may send")
 
 

@@ -95,7 +95,7 @@ class Replayer:
         self._stage = Stage(self.options, Faults(self.options.seed, self.options.faults), clock)
         self._state = ServerState()
         self._server: asyncio.Server | None = None
-        self.streams: dict[str, list[str]] = {}
+        self._tapes: dict[str, Tape] = {}
 
     @property
     def faults(self) -> Faults:
@@ -106,6 +106,15 @@ class Replayer:
     def requests(self) -> Sequence[LoggedRequest]:
         """The last requests and WebSocket handshakes, oldest first."""
         return self._stage.requests
+
+    @property
+    def streams(self) -> dict[str, list[str]]:
+        """The names of the streams each venue plays."""
+        return {venue: tape.streams for venue, tape in self._tapes.items()}
+
+    def tape(self, venue: str) -> Tape:
+        """What a venue plays."""
+        return self._tapes[venue]
 
     def connections(self, venue: str | None = None) -> int:
         """Open WebSocket connections, of one venue or all."""
@@ -194,7 +203,7 @@ class Replayer:
         fresh = options.recorded_numbers or not options.loop
         origin_ns = self._stage.clock() if fresh else EPOCH_NS
         tape = Tape(on_tape, Timing(options.speed, options.rate), origin_ns)
-        self.streams[name] = tape.streams
+        self._tapes[name] = tape
         desk = venue.desk(drafts, recordings.answers(folder, name), options.speed)
         return _VenueApp(self._stage, name, venue, tape, RestApp(self._stage, desk))
 

@@ -87,11 +87,13 @@ class Tape:
 
     def last_of(self, selection: Sequence[int], place: int) -> int | None:
         """The last place before `place` that holds a frame of a selection; None when none came yet."""
+        if not selection:
+            return None
         turn, index = divmod(place, len(self.pieces))
         at = bisect_left(selection, index)
         if at == 0:
             turn, at = turn - 1, len(selection)
-        if turn < 0 or not selection:
+        if turn < 0:
             return None
         return turn * len(self.pieces) + selection[at - 1]
 

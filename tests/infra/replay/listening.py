@@ -53,6 +53,16 @@ async def silence(socket: ClientConnection, seconds: float) -> bool:
     return False
 
 
+async def until_silent(socket: ClientConnection, seconds: float) -> list[Any]:
+    """All that comes until nothing has come for so long."""
+    texts = []
+    try:
+        while True:
+            texts.append(await next_text(socket, seconds))
+    except TimeoutError:
+        return texts
+
+
 async def close_code(socket: ClientConnection, seconds: float = 5.0) -> int | None:
     """The code of the server's close, 1006 for a connection that broke."""
     async with asyncio.timeout(seconds):
