@@ -2,6 +2,7 @@ import asyncio
 import ssl
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -97,24 +98,32 @@ async def test_what_comes_twice_is_stored_once() -> None:
     assert read.keeper.duplicates == 2
 
 
-async def test_waits_between_attempts_grow_and_begin_anew_after_health() -> None:
+async def test_waits_between_attempts_grow() -> None:
     draws: list[float] = []
 
     def no_luck() -> float:
         draws.append(asyncio.get_running_loop().time())
         return 1.0
 
-    options = SocketOptions(
-        backoff=Backoff(0.05, 0.2), random=no_luck, healthy_seconds=0.0, watch_seconds=0.05
-    )
+    options = SocketOptions(backoff=Backoff(0.05, 0.2), random=no_luck)
     async with an_exchange() as exchange:
         url = exchange.url
     async with reading(a_connector(url), socket=options) as read:
         await eventually(lambda: len(draws) == 5)
-        steps = [later - earlier for earlier, later in zip(draws, draws[1:], strict=False)]
+        steps = [later - earlier for earlier, later in pairwise(draws)]
         assert [round(step, 1) for step in steps] == pytest.approx([0.05, 0.1, 0.2, 0.2], abs=0.06)
         assert read.keeper.state is ConnectorState.RECONNECTING
         assert "cannot connect" in (read.keeper.last_error or "")
+
+
+async def test_waits_begin_anew_after_a_healthy_connection() -> None:
+    backoff = Backoff(0.01, 60)
+    healthy = SocketOptions(backoff=backoff, random=lambda: 1.0, healthy_seconds=0.0)
+    async with (
+        an_exchange(then_close) as exchange,
+        reading(a_connector(exchange.url), socket=healthy) as read,
+    ):
+        await eventually(lambda: read.keeper.reconnects == 20)  # 2 ** 19 * 10 ms otherwise
 
 
 async def test_an_open_but_silent_socket_is_stale_and_replaced() -> None:
