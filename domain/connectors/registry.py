@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col
+from sqlmodel import col, func, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
 
 from domain.connectors.entities import (
     Connector,
@@ -209,7 +209,7 @@ async def by_ids(
     session: AsyncSession, viewer: Viewer, ids: Sequence[UUID]
 ) -> dict[UUID, Connector]:
     """The viewer's connectors with these ids."""
-    found = await session.scalars(
+    found = await session.exec(
         select(Connector).where(
             col(Connector.workspace_id) == viewer.workspace_id, col(Connector.id).in_(ids)
         )
@@ -221,13 +221,23 @@ async def statuses_by_ids(
     session: AsyncSession, viewer: Viewer, ids: Sequence[UUID]
 ) -> dict[UUID, ConnectorStatus]:
     """How the viewer's connectors with these ids are doing."""
-    found = await session.scalars(
+    found = await session.exec(
         select(ConnectorStatus).where(
             col(ConnectorStatus.workspace_id) == viewer.workspace_id,
             col(ConnectorStatus.connector_id).in_(ids),
         )
     )
     return {status.connector_id: status for status in found}
+
+
+async def statuses(
+    session: AsyncSession, workspace_id: UUID, connector_id: UUID | None = None
+) -> Sequence[ConnectorStatus]:
+    """How one connector of a workspace, or all of them, are doing."""
+    statement = select(ConnectorStatus).where(col(ConnectorStatus.workspace_id) == workspace_id)
+    if connector_id is not None:
+        statement = statement.where(col(ConnectorStatus.connector_id) == connector_id)
+    return (await session.scalars(statement)).all()
 
 
 async def connectors(
@@ -258,7 +268,7 @@ async def connectors(
     return await keyset.page(database, statement, window)
 
 
-def _one(viewer: Viewer, id: UUID) -> Select[Connector]:
+def _one(viewer: Viewer, id: UUID) -> SelectOfScalar[Connector]:
     return select(Connector).where(
         col(Connector.id) == id, col(Connector.workspace_id) == viewer.workspace_id
     )

@@ -29,7 +29,9 @@ FormatErrors = Callable[[Sequence[GraphQLError], str, str | None], list[dict[str
 class Viewable(Protocol):
     """A request's context, as far as this layer looks into it."""
 
-    viewer: Hashable
+    @property
+    def viewer(self) -> Hashable:
+        """Who asks; equal for two viewers who may see the same."""
 
 
 class Documents(Protocol):
