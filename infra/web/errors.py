@@ -55,10 +55,10 @@ class ErrorFormatter:
             return self._to_client(cause)
         # Raised while a field was executed, and pointing at no part of the document: a value of ours that its
         # type does not take. All other errors of GraphQL itself are about the document or its variables.
-        extensions = cause.extensions or {}
+        extensions = {**(cause.extensions or {}), **(error.extensions or {})}
         if "code" not in extensions and error.path is not None and not cause.nodes:
             return None
-        return cause.message, {"code": BAD_USER_INPUT, **extensions}
+        return error.message, {"code": BAD_USER_INPUT, **extensions}
 
 
 def _cause(error: GraphQLError) -> BaseException:

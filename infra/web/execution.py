@@ -23,7 +23,7 @@ from graphql.execution.executor import CollectedErrors, Executor
 from graphql.pyutils import Path
 
 from infra.web.compiling import ENCODING
-from infra.web.selections import Document, Selections
+from infra.web.selections import Selections
 
 FormatErrors: TypeAlias = Callable[[Sequence[GraphQLError]], list[dict[str, Any]]]
 
@@ -91,11 +91,10 @@ class OrdinaryExecutor(Executor[None]):
 
 
 class PlainFieldsExecutor(OrdinaryExecutor):
-    """Completes what consists of plain fields in one go; all else goes the ordinary way.
+    """Completes what consists of plain fields in one go; all else, or all without `selections`, goes as ever.
 
-    Compiled functions are kept with the document, so only a `Document` is executed faster. A type's
-    `is_type_of` and a resolver that takes only its parent must depend on that value alone: the info given
-    to the first is that of the outermost field completed.
+    `selections` are those of the document executed. A type's `is_type_of` and a resolver that takes only its
+    parent must depend on that value alone: the info given to the first is that of the outermost field.
     """
 
     selections: Selections | None = None
@@ -103,16 +102,21 @@ class PlainFieldsExecutor(OrdinaryExecutor):
 
     @classmethod
     def build(
-        cls, schema: GraphQLSchema, document: DocumentNode, *args: Any, **options: Any
+        cls,
+        schema: GraphQLSchema,
+        document: DocumentNode,
+        *args: Any,
+        selections: Selections | None = None,
+        **options: Any,
     ) -> "list[GraphQLError] | PlainFieldsExecutor":
         """An executor, or why there cannot be one."""
         executor = super().build(schema, document, *args, **options)
-        if isinstance(executor, PlainFieldsExecutor):
-            if isinstance(document, Document) and not executor.middleware_manager:
-                executor.selections = document.selections
-                executor.variant = document.selections.variant(executor.variable_values.coerced)
-            return executor
-        return cast("list[GraphQLError]", executor)
+        if not isinstance(executor, PlainFieldsExecutor):
+            return cast("list[GraphQLError]", executor)
+        if selections is not None and not executor.middleware_manager:
+            executor.selections = selections
+            executor.variant = selections.variant(executor.variable_values.coerced)
+        return executor
 
     def complete_list_value(
         self,
