@@ -44,8 +44,8 @@ async def serving(application: ASGIApp, listener: socket.socket) -> AsyncIterato
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]), name="web server")
     try:
-        while not server.started and not task.done():
-            await asyncio.sleep(0.01)  # noqa: ASYNC110 - uvicorn has no event for it
+        while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(0.01)
         yield
     finally:
         server.should_exit = True
