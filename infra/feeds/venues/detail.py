@@ -4,32 +4,36 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Context, Decimal
-from typing import Any
 
 import msgspec
 
 from infra.feeds.venues.wire import (
     DIGITS_LIMIT,
     Number,
+    Wire,
     decoded,
     decoder,
     digits,
     labelled,
-    shown,
-    unexpected,
+    text_of,
 )
 
 _ZERO = Decimal(0)
 _TWO = Decimal(2)
 _WIDE = Context(prec=4 * DIGITS_LIMIT)
 
-_DECIMAL = rb'"\d{1,30}(?:\.\d{1,30})?"'
-_pairs = re.compile(rb"\[(?:\[%b,%b\](?:,(?=\[)|(?=\])))*+\]" % (_DECIMAL, _DECIMAL)).fullmatch
-_WIDER = rb'\[(%b),(%b),"[\d.]{1,40}"(?:,"[\d.]{1,40}")*+\]' % (_DECIMAL, _DECIMAL)
-_wider = re.compile(rb"\[(?:%b(?:,(?=\[)|(?=\])))*+\]" % _WIDER).fullmatch
-_each_wider = re.compile(_WIDER).findall
+_DECIMAL = r'"\d{1,30}(?:\.\d{1,30})?"'
+_pairs = re.compile(rf"\[(?:\[{_DECIMAL},{_DECIMAL}\](?:,(?=\[)|(?=\])))*+\]", re.ASCII).fullmatch
 
-_rows = decoder(list[list[Any]])
+
+class Level(Wire, array_like=True):
+    """A price level; venues add columns of their own."""
+
+    price: Number
+    quantity: Number
+
+
+_levels = decoder(list[Level])
 
 
 def middle(bid: str | None, ask: str | None) -> Decimal | None:
@@ -86,17 +90,14 @@ def candle(
 
 def levels(raw: msgspec.Raw, field: str) -> str:
     """The JSON `[[price, quantity], ...]` of price levels, whatever a venue adds to each."""
-    text = bytes(raw)
+    text = text_of(raw)
     if _pairs(text):
-        return text.decode()
-    if _wider(text):
-        return "[" + ",".join([f"[{p.decode()},{q.decode()}]" for p, q in _each_wider(text)]) + "]"
-    pairs = []
-    for row in decoded(_rows, raw, field):
-        if len(row) < 2:
-            raise unexpected(f"{field}: a level needs a price and a quantity, not {shown(row)}")
-        pairs.append((row[0], row[1]))
-    return paired(pairs, field)
+        return text
+    rows: list[Level] = decoded(_levels, raw, field)
+    text = "[" + ",".join([f'["{row.price}","{row.quantity}"]' for row in rows]) + "]"
+    if _pairs(text) and text.count("[") == len(rows) + 1:
+        return text
+    return paired([(row.price, row.quantity) for row in rows], field)
 
 
 def paired(pairs: Sequence[tuple[Number, Number]], field: str) -> str:

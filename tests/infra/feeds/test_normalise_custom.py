@@ -3,11 +3,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from domain.connectors import Venue
 from domain.messages import CannotNormalise, MessageType, QuarantineReason, Side
 from infra.feeds.venues import normalise
-from infra.feeds.venues.custom import check_mapping
+from infra.feeds.venues.custom import FIELDS, check_mapping
 
 URL = "wss://feed.example.com:8443/v2/prices?token=none"
 
@@ -243,3 +245,41 @@ def test_a_price_of_decimal_type_stays_what_it_was():
     (tick,) = read('{"p":1.500}', {"instrument": {"value": "X"}, "price": "p"})
     assert tick.price == Decimal("1.5")
     assert str(tick.price) == "1.500"
+
+
+STEPS = st.sampled_from(
+    ["data", "a", ".", "[]", "[0]", "[*]", "*", "|", "||", "[?", "]", "(", ")", "@", "&", "==", "<", "'x'", "`1`", "`[1]`",
+     "{", "}", ":", ",", "[-1:]", "!", '"', "join('-', ", "to_number(", "map(&", "sum(", "avg(", "keys(", "sort_by(", "max(",
+     "to_string(", "length(", "reverse(", "merge(", "zip(", "not_null("]
+)  # fmt: skip
+PATHS = st.lists(STEPS, max_size=8).map("".join) | st.text("ab.[]*?@|&(){}'\"0-:", max_size=12)
+TOLD = (
+    PATHS
+    | st.none()
+    | st.integers()
+    | st.fixed_dictionaries({"value": st.none() | st.text() | st.integers()})
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    mapping=st.dictionaries(st.sampled_from(["items", *FIELDS]), TOLD, max_size=4),
+    frame=st.sampled_from(
+        [
+            '{"data":[{"a":1.5},{"a":"x"}],"a":{"a":[1,2.5,null]}}',
+            "[[1,2],[3]]",
+            "1.5",
+            '{"a":null,"data":{"a":{}}}',
+        ]
+    ),
+)
+def test_any_mapping_is_explained_or_can_be_used(mapping, frame):
+    problems = check_mapping(mapping)
+    assert problems.keys() <= {"instrument", *mapping}
+    assert all(problems.values())
+    if not problems:
+        try:
+            ticks = read(frame, mapping)
+        except CannotNormalise:
+            return
+        assert all(tick.data in frame for tick in ticks)
