@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlmodel import func, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from domain.errors import InvalidInput
 from domain.paging import Page, Window, page
@@ -26,7 +27,9 @@ class Keyset(Generic[T]):
     key_of: Callable[[T], Key]
     newest_first: bool = True
 
-    async def page(self, database: Database, statement: Select[T], window: Window) -> Page[T]:
+    async def page(
+        self, database: Database, statement: SelectOfScalar[T], window: Window
+    ) -> Page[T]:
         """A page of what `statement` selects; raises InvalidInput for a cursor that is none."""
 
         async def count() -> int:
@@ -36,10 +39,10 @@ class Keyset(Generic[T]):
 
         limited = self._within(statement, window).limit(window.size + 1)
         async with database.read() as session:
-            items = list(await session.scalars(limited))
+            items = list(await session.exec(limited))
         return page(items, window, lambda item: encode(self.key_of(item)), count)
 
-    def _within(self, statement: Select[T], window: Window) -> Select[T]:
+    def _within(self, statement: SelectOfScalar[T], window: Window) -> SelectOfScalar[T]:
         if window.after is not None:
             key = decode(self.kind, window.after, "after")
             statement = statement.where(

@@ -3,9 +3,9 @@
 from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy import Select, select
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
 
 from domain.identity import Viewer
 from domain.keyset import Keyset
@@ -48,7 +48,7 @@ async def by_id(
     return await session.scalar(_owned(kind, viewer, None).where(col(kind.id) == id))
 
 
-def _owned(kind: type[Record], viewer: Viewer, connector_id: UUID | None) -> Select[Record]:
+def _owned(kind: type[Record], viewer: Viewer, connector_id: UUID | None) -> SelectOfScalar[Record]:
     statement = select(kind).where(col(kind.workspace_id) == viewer.workspace_id)
     if connector_id is not None:
         statement = statement.where(col(kind.connector_id) == connector_id)

@@ -5,6 +5,7 @@ from typing import Annotated, Any, cast
 from uuid import UUID
 
 import strawberry
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain import connectors, records
 from domain.connectors import (
@@ -164,9 +165,7 @@ async def update(
     context = info.context
     configuration, secrets = await _changed(context, input)
     async with context.services.database.write() as session:
-        connector = await connectors.locked(
-            session, context.viewer, _key(input.id), input.expected_version
-        )
+        connector = await _locked(session, context, input.id, input.expected_version)
         await connectors.update(session, context.workshop, connector, configuration, secrets)
     await context.services.switchboard.connector_changed(connector.id)
     return connector
@@ -179,7 +178,7 @@ async def delete(
     """Forget a connector."""
     context = info.context
     async with context.services.database.write() as session:
-        connector = await connectors.locked(session, context.viewer, _key(input.id))
+        connector = await _locked(session, context, input.id)
         deleted = await connectors.delete(session, connector)
     await context.services.switchboard.connector_changed(connector.id)
     return deleted
@@ -192,7 +191,7 @@ async def start(
     """Have a connector run."""
     context = info.context
     async with context.services.database.write() as session:
-        connector = await connectors.locked(session, context.viewer, _key(input.id))
+        connector = await _locked(session, context, input.id)
         await connectors.start(session, context.services.clock, connector)
     await context.services.switchboard.connector_changed(connector.id)
     return connector
@@ -205,7 +204,7 @@ async def stop(
     """Have a connector rest."""
     context = info.context
     async with context.services.database.write() as session:
-        connector = await connectors.locked(session, context.viewer, _key(input.id))
+        connector = await _locked(session, context, input.id)
         await connectors.stop(session, context.services.clock, connector)
     await context.services.switchboard.connector_changed(connector.id)
     return connector
@@ -249,6 +248,15 @@ async def _candidate(context: Context, input: TestConnectorInput) -> tuple[Conne
         raise InvalidInput(field="id", reason="must not be null")
     connector = await _stored(context, input.id.value)
     return connector, connectors.open_secrets(context.services.vault, connector)
+
+
+async def _locked(
+    session: AsyncSession, context: Context, id: str, expected_version: int | None = None
+) -> Connector:
+    try:
+        return await connectors.locked(session, context.viewer, _key(id), expected_version)
+    except ConnectorNotFound as error:
+        raise ConnectorNotFound(id=id) from error
 
 
 async def _stored(context: Context, id: str) -> Connector:

@@ -1,0 +1,196 @@
+"""A whole process behind the schema: real database, writer, vault, prober; what is announced is remembered."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import event, select
+from sqlmodel import col
+
+from domain.connectors import ConnectorStatus
+from domain.identity import HOME_WORKSPACE_ID, Viewer
+from domain.messages import NewMessage, SavedMessages
+from infra.feeds.budget import RateBudget
+from infra.feeds.checks import FeedChecks
+from infra.feeds.guard import Guard
+from infra.feeds.prober import FeedProber
+from infra.feeds.venues import normalise
+from infra.postgres.database import Connection, Database
+from infra.postgres.message_log import PostgresMessageLog
+from infra.postgres.quarantine import Quarantine
+from infra.postgres.saving import MessageSaver
+from infra.postgres.storage import PostgresStorage
+from infra.realtime.hub import Hub
+from infra.realtime.statuses import StatusBoard
+from infra.realtime.streams import Feed
+from infra.security.vault import KeyVault
+from infra.system import RandomIds, SystemClock
+from resolvers import ids
+from resolvers.context import Context, Services
+from schema.errors import top_level
+from schema.root import schema
+from tests.infra.postgres.writing import writing
+
+VIEWER = Viewer(HOME_WORKSPACE_ID)
+
+
+class CountedDatabase(Database):
+    """Remembers every statement."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, pool_size=5)
+        self.statements: list[str] = []
+
+    async def connect(self, timeout_seconds: float = 30.0) -> None:
+        await super().connect(timeout_seconds)
+        event.listen(self.engine.sync_engine, "before_cursor_execute", self._executed)
+
+    @asynccontextmanager
+    async def acquire(self, timeout_seconds: float = 10.0) -> AsyncIterator[Connection]:
+        async with super().acquire(timeout_seconds) as connection:
+            with connection.query_logger(lambda record: self.statements.append(record.query)):
+                yield connection
+
+    def _executed(self, _connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        self.statements.append(statement)
+
+
+class Log(PostgresMessageLog):
+    """Both halves of the message log."""
+
+    def __init__(self, database: Database, saver: MessageSaver) -> None:
+        super().__init__(database)
+        self._saver = saver
+
+    async def save(
+        self,
+        viewer: Viewer,
+        connector_id: UUID,
+        exchange: str,
+        messages: Sequence[NewMessage],
+        idempotency_key: str,
+    ) -> SavedMessages:
+        return await self._saver.save(viewer, connector_id, exchange, messages, idempotency_key)
+
+
+@dataclass
+class Changes:
+    """Remembers what the ingest processes were told."""
+
+    told: list[UUID] = field(default_factory=list)
+
+    async def connector_changed(self, connector_id: UUID) -> None:
+        self.told.append(connector_id)
+
+
+@dataclass
+class World:
+    database: CountedDatabase
+    services: Services
+    changes: Changes
+    said: list[str] = field(default_factory=list)
+
+    def context(self, viewer: Viewer = VIEWER) -> Context:
+        return self.services.context(viewer, "request-1")
+
+    async def answer(
+        self, document: str, viewer: Viewer = VIEWER, **variables: Any
+    ) -> tuple[Any, list[Any]]:
+        """Data and errors as a client reads them; errors as (message, extensions), masked where they must be."""
+        result = await schema.execute(document, variables, context_value=self.context(viewer))
+        errors = [top_level(error.original_error) or str(error) for error in result.errors or ()]
+        body = orjson.dumps({"data": result.data, "errors": errors})
+        self.said.append(body.decode())
+        return orjson.loads(body)["data"], errors
+
+    async def ask(self, document: str, viewer: Viewer = VIEWER, **variables: Any) -> Any:
+        """The data of an operation without errors."""
+        data, errors = await self.answer(document, viewer, **variables)
+        assert errors == []
+        return data
+
+    async def refused(self, document: str, **variables: Any) -> dict[str, Any]:
+        """The extensions of the operation's only error."""
+        _, errors = await self.answer(document, **variables)
+        assert len(errors) == 1
+        assert isinstance(errors[0], tuple), errors
+        extensions: dict[str, Any] = errors[0][1]
+        return extensions
+
+    async def do(self, mutation: str, selection: str, **input: Any) -> dict[str, Any]:
+        """The result of a mutation."""
+        capital = mutation[0].upper() + mutation[1:]
+        data = await self.ask(
+            f"mutation($input: {capital}Input!) {{ {mutation}(input: $input) {{ __typename {selection}"
+            " ... on Error { message code } } }",
+            input=input,
+        )
+        result: dict[str, Any] = data[mutation]
+        return result
+
+    async def status(self, connector_id: UUID) -> ConnectorStatus | None:
+        async with self.database.read() as session:
+            return await session.scalar(
+                select(ConnectorStatus).where(col(ConnectorStatus.connector_id) == connector_id)
+            )
+
+
+async def stored_statuses(
+    workspace_id: UUID, connector_id: UUID | None
+) -> Sequence[ConnectorStatus]:
+    """None: these tests follow no statuses."""
+    return []
+
+
+@asynccontextmanager
+async def living(url: str, *, allow_private: bool = True) -> AsyncIterator[World]:
+    """A world on a migrated database."""
+    clock, identities, guard = SystemClock(), RandomIds(), Guard(allow_private)
+    async with CountedDatabase(url) as database, writing(database) as w:
+        log = Log(database, MessageSaver(database.pool, w.writer, clock))
+        changes = Changes()
+        services = Services(
+            database=database,
+            log=log,
+            feed=Feed(Hub(log, clock), StatusBoard(stored_statuses), clock),
+            vault=KeyVault([bytes(range(32))]),
+            clock=clock,
+            ids=identities,
+            switchboard=changes,
+            checks=FeedChecks(guard),
+            prober=FeedProber(guard, RateBudget(), normalise, clock, probe_seconds=2.0),
+            quarantine=Quarantine(database.pool, w.writer, normalise),
+            storage=PostgresStorage(database, embedded=True, bus="memory"),
+        )
+        yield World(database, services, changes)
+
+
+@asynccontextmanager
+async def echo() -> AsyncIterator[str]:
+    """A source that answers with all it was sent, headers and query included; its URL."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        body = orjson.dumps({"price": "1.5", "sent": request})
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        writer.write(head.encode() + body)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/echo"
+
+
+def uuid_of(id: str) -> UUID:
+    """The key in a connector's global id."""
+    return UUID(ids.parts(id)[1])
+
+
+def connector_id(key: UUID) -> str:
+    """The global id of a connector."""
+    return ids.global_id("Connector", key)
