@@ -211,10 +211,11 @@ class Runtime:
         connector_id, keeper = running.lease.connector_id, running.keeper
         await self._end_reading(running)
         try:
-            if keeper is not None:
+            if await self._store.enabled(connector_id) is not False:
+                self._book.lapse(connector_id)
+            elif keeper is not None:
                 await self._settle(keeper)
-                if await self._store.enabled(connector_id) is False:
-                    keeper.happened(ConnectorEvent.STOPPED)
+                keeper.happened(ConnectorEvent.STOPPED)
             await self._give_back([connector_id])
         finally:
             self._book.close(connector_id)
