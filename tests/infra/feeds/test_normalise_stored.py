@@ -3,6 +3,7 @@ import asyncpg
 from domain.connectors import Venue
 from domain.messages import CannotNormalise
 from infra.feeds.venues import normalise
+from infra.feeds.venues.wire import nests_too_deeply
 
 ODD = [
     b'{"a":"\\u0000"}',
@@ -37,3 +38,10 @@ async def test_what_is_not_refused_can_be_stored_as_json(server_url):
     finally:
         await connection.close()
     assert stored >= 6
+
+
+def test_depth_is_judged_whatever_the_interpreter_allows():
+    assert nests_too_deeply(b'{"a":' * 1100 + b"1" + b"}" * 1100)
+    assert nests_too_deeply(b"[1," * 1100 + b"1" + b"]" * 1100)
+    assert not nests_too_deeply(b"[" + b",".join([b"[1]"] * 5000) + b"]")
+    assert not nests_too_deeply(b'"' + b"[" * 5000 + b'"')
