@@ -1,13 +1,11 @@
 """The sample schema behind the real web application, in memory or on a real port."""
 
-import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
-import uvicorn
 from starlette.applications import Starlette
 
 from infra.realtime.sharing import Shares
@@ -17,10 +15,9 @@ from infra.web.health import Check, Health
 from infra.web.metrics import Metrics
 from infra.web.operations import Operations
 from infra.web.routes import create_web
+from infra.web.server import serving
 from infra.web.websocket import WebSocketEndpoint
 from tests.infra.web.sample import SCHEMA, World
-
-START_SECONDS = 10.0
 
 
 def operations(
@@ -68,18 +65,7 @@ def client(app: Starlette) -> httpx.AsyncClient:
 
 @asynccontextmanager
 async def served(app: Starlette) -> AsyncIterator[str]:
-    """The application on 127.0.0.1 by a real uvicorn; gives its URL."""
+    """The application on 127.0.0.1 by the real server; gives its URL."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        app, log_config=None, ws="websockets-sansio", timeout_graceful_shutdown=2
-    )
-    server = uvicorn.Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        async with asyncio.timeout(START_SECONDS):
-            while not server.started:
-                await asyncio.sleep(0.01)
+    async with serving(app, listener):
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await task
