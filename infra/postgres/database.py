@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Self, TypeAlias
 
 import asyncpg
@@ -111,13 +111,14 @@ class Database:
         """Close every connection; those still busy after the timeout are cut."""
         engine, pool = self._engine, self._pool
         self._engine = self._reader = self._pool = None
-        if engine is not None:
-            await engine.dispose()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                if engine is not None:
+                    await engine.dispose()
+                if pool is not None:
+                    await pool.close()
         if pool is not None:
-            try:
-                await asyncio.wait_for(pool.close(), timeout_seconds)
-            except TimeoutError:
-                pool.terminate()
+            pool.terminate()
 
     async def __aenter__(self) -> Self:
         await self.connect()

@@ -215,3 +215,17 @@ def frame(moment: datetime) -> QuarantinedFrame:
         frame=b"{",
         frame_bytes=1,
     )
+
+
+async def test_housekeeping_goes_on_after_a_failure(database: Database) -> None:
+    await database.pool.execute("alter table message_batches rename to away")
+    running = asyncio.create_task(keeper(database, FixedClock(FAR)).run(interval_seconds=0.05))
+    await asyncio.sleep(0.3)
+    await database.pool.execute("alter table away rename to message_batches")
+    await factories.save(database, factories.batch(1))
+    async with asyncio.timeout(10):
+        while await database.pool.fetchval("select count(*) from message_batches"):
+            await asyncio.sleep(0.02)
+    assert not running.done()
+    running.cancel()
+    await asyncio.wait({running})

@@ -1,0 +1,19 @@
+from datetime import UTC, datetime, timedelta
+
+from infra.system import RandomIds, SystemClock
+
+
+def test_the_clock_tells_the_time_in_utc() -> None:
+    now = SystemClock().now()
+    assert now.tzinfo is UTC
+    assert abs(datetime.now(UTC) - now) < timedelta(seconds=5)
+
+
+def test_ids_are_version_7_distinct_and_ordered_by_time() -> None:
+    before = datetime.now(UTC)
+    ids = [RandomIds().new() for _ in range(1000)]
+    assert len(set(ids)) == 1000
+    assert {(id.version, id.variant) for id in ids} == {(7, "specified in RFC 4122")}
+    minted = [id.int >> 80 for id in ids]
+    assert minted == sorted(minted)
+    assert abs(minted[0] - before.timestamp() * 1000) < 5000
