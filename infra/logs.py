@@ -27,16 +27,17 @@ DEPTH = 10_000
 TEXT_LIMIT = 16_384
 FLUSH_SECONDS = 2.0
 
-# Chatty below these levels: SQL statements, request URLs, whole frames. TRACE shows them all.
-_QUIET = {
-    "sqlalchemy": logging.WARNING,
-    "httpx": logging.WARNING,
-    "httpcore": logging.WARNING,
-    "hpack": logging.WARNING,
-    "websockets": logging.INFO,
-    "uvicorn.access": logging.WARNING,
-    "alembic": logging.INFO,
-    "asyncio": logging.INFO,
+# The least severe level of chatty libraries, at INFO and at DEBUG: SQL, request URLs and whole frames are
+# for TRACE alone, which shows everything.
+_FLOORS = {
+    "sqlalchemy": (logging.WARNING, logging.WARNING),
+    "httpx": (logging.WARNING, logging.WARNING),
+    "httpcore": (logging.WARNING, logging.WARNING),
+    "hpack": (logging.WARNING, logging.WARNING),
+    "websockets": (logging.WARNING, logging.INFO),
+    "uvicorn": (logging.WARNING, logging.INFO),
+    "alembic": (logging.WARNING, logging.INFO),
+    "asyncio": (logging.WARNING, logging.INFO),
 }
 
 _BARE = re.compile(r"[^\s\"'=\x00-\x1f\x7f-\x9f]+")
@@ -45,7 +46,6 @@ _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 # Characters that JSON lets stand but that end a line for some readers, or command a terminal.
 _ESCAPES = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029)}
 _OWN_FIELDS = ("time", "level", "logger", "message", "exception")
-_CONTEXT = ("request_id", "connector_id", "operation")
 
 _secrets = Secrets()
 _slow_ms = 500.0
@@ -111,8 +111,9 @@ def configure(
     for name in list(logging.root.manager.loggerDict):
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
-    for name, floor in _QUIET.items():
-        logging.getLogger(name).setLevel(number if level == "TRACE" else max(number, floor))
+    for name, (at_info, at_debug) in _FLOORS.items():
+        floor = number if level == "TRACE" else at_debug if level == "DEBUG" else at_info
+        logging.getLogger(name).setLevel(max(number, floor))
     return _writer
 
 
@@ -245,7 +246,7 @@ def render(line: Line, format: LogFormat) -> str:
             place = f" {redact(line.place, _secrets)}"
         case "simple":
             time, place = line.time.astimezone().strftime("%H:%M:%S"), ""
-            shown = {name: value for name, value in facts.items() if name not in _CONTEXT}
+            shown = {name: value for name, value in facts.items() if name != "request_id"}
     tail = "".join(f" {name}={_word(value)}" for name, value in shown.items())
     trace = f"\n    {_printable(exception)}" if exception else ""
     return f"{time} {line.level:<7}{place} {_printable(message)}{tail}{trace}\n"

@@ -152,10 +152,10 @@ def test_what_cannot_be_migrated_is_one_line_and_no_traceback(
     assert done.stderr.count("penstock:") == 1
 
 
-def test_migrating_without_a_database_uses_the_embedded_one(tmp_path: Path) -> None:
-    done = penstock("migrate", "up", "--data-dir", str(tmp_path / "data"), directory=tmp_path)
+def test_migrating_without_a_database_uses_the_embedded_one(place: Path) -> None:
+    done = penstock("migrate", "up", "--data-dir", str(place / "data"), directory=place)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "data" / "postgres" / "PG_VERSION").exists()
+    assert (place / "data" / "postgres" / "PG_VERSION").exists()
 
 
 def test_the_doctor_tells_machines_and_sets_the_exit_code(

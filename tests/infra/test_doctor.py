@@ -97,8 +97,8 @@ async def test_a_migrated_database_is_well(tmp_path: Path, database_url: str) ->
     assert of(findings, "clock").state is State.OK
 
 
-async def test_an_embedded_database_is_started_for_the_examination(tmp_path: Path) -> None:
-    settings = made(tmp_path)
+async def test_an_embedded_database_is_started_for_the_examination(place: Path) -> None:
+    settings = made(place)
     async with EmbeddedPostgres(settings.data_dir):
         running = await examine(settings)
     assert "stop it to have its inside examined" in of(running, "database").found
