@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 import httpx
 
 from domain.connectors import AuthType, Connector, Secrets, Venue
+from domain.positions import milliseconds_of
 
 _PLACE = re.compile(r"\{([a-z_]+)\}")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
@@ -264,7 +265,7 @@ def _timestamp(form: str, now: datetime) -> str:
         case "iso":
             utc = now.astimezone(UTC).replace(tzinfo=None)
             return utc.isoformat(timespec="milliseconds") + "Z"
-    return str(int(now.timestamp() * 1000))
+    return str(milliseconds_of(now))
 
 
 def _need(secrets: Secrets, name: str) -> str:
