@@ -212,9 +212,9 @@ def version() -> None:
 
 
 def _settings(**options: Any) -> "Settings":
-    from infra import commands
+    from infra import begin
 
-    return commands.prepared(_given(**options))
+    return begin.prepared(_given(**options))
 
 
 def _given(**options: Any) -> dict[str, Any]:

@@ -1,49 +1,24 @@
 """What the commands of `infra.cli` do, apart from it so that the command line itself loads fast."""
 
 import asyncio
-import sys
-import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from types import TracebackType
 from typing import Any
 
 import orjson
 import typer
 from alembic.script.revision import RevisionError
 from alembic.util.exc import CommandError
-from loguru import logger
 
 from infra import doctor, logs
 from infra.console import errors, output, step
 from infra.doctor import Finding, State
 from infra.postgres import migrate
 from infra.postgres.embedded import EmbeddedPostgres
-from infra.settings import InvalidSettings, Settings, load_settings, unknown_variables
+from infra.settings import InvalidSettings, Settings, load_settings
 from infra.startup import CannotRun, require_database
 
-EXIT_INVALID = 2
 _STYLES = {State.OK: "green", State.WARN: "yellow", State.FAIL: "red"}
-
-
-def prepared(overrides: dict[str, Any]) -> Settings:
-    """Checked settings, with logging set up; prints all problems and raises typer.Exit(2) when there are any."""
-    try:
-        settings = load_settings(**overrides)
-    except InvalidSettings as error:
-        typer.echo("penstock: these settings cannot be used:", err=True)
-        for problem in error.problems:
-            typer.echo(f"  {problem}", err=True)
-        raise typer.Exit(EXIT_INVALID) from None
-    logs.mask(*settings.secrets())
-    logs.configure(settings.log_level, settings.log_format, settings.slow_operation_ms)
-    sys.excepthook = _unhandled
-    threading.excepthook = lambda args: logger.opt(exception=args.exc_value).error(
-        "Thread {} ended by an error", args.thread.name if args.thread else "?"
-    )
-    for warning in unknown_variables():
-        logger.warning(warning)
-    return settings
 
 
 async def migrate_up(settings: Settings, revision: str) -> None:
@@ -133,12 +108,3 @@ def _tell(before: str | None, after: str | None) -> None:
         typer.echo(f"at {after or 'none'}: nothing to do")
     else:
         typer.echo(f"from {before or 'none'} to {after or 'none'}")
-
-
-def _unhandled(
-    kind: type[BaseException], error: BaseException, trace: TracebackType | None
-) -> None:
-    if isinstance(error, KeyboardInterrupt):
-        raise SystemExit(130)
-    logger.opt(exception=(kind, error, trace)).critical("Ended by an error that is a bug")
-    logs.flush()
