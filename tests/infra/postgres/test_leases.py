@@ -29,6 +29,22 @@ async def test_every_enabled_connector_is_leased_by_exactly_one_process(
     assert sum(len(one) for one in held) == 20
 
 
+async def test_a_claim_passes_over_what_another_process_is_just_claiming(
+    database: Database,
+) -> None:
+    connector, free = await a_connector(database), await a_connector(database)
+    process = leases(database)
+    async with database.acquire() as connection, connection.transaction():
+        await connection.execute(
+            "update connector_status set leased_by = $2, leased_until = now() + interval '1 hour'"
+            " where connector_id = $1",
+            connector,
+            new_id(),
+        )
+        assert await asyncio.wait_for(ids(process), 2) == {free}
+    assert await ids(process) == {free}
+
+
 async def test_a_limit_lets_others_have_some(database: Database) -> None:
     connectors = {await a_connector(database) for _ in range(3)}
     first, second = leases(database, claim_limit=2), leases(database, claim_limit=2)

@@ -28,6 +28,18 @@ async def test_processes_get_the_lowest_nodes_that_are_free(database: Database) 
         await one.release()
 
 
+async def test_a_node_that_another_process_is_just_taking_is_passed_over(
+    database: Database,
+) -> None:
+    await execute(database, "insert into nodes (node) values (0)")
+    late = lease(database)
+    async with database.acquire() as connection, connection.transaction():
+        await connection.execute("update nodes set leased_by = $1", new_id())
+        await asyncio.wait_for(late.acquire(), 2)
+    assert late.node == 1
+    await late.release()
+
+
 async def test_a_new_holder_continues_after_the_last_id(database: Database) -> None:
     first, second = lease(database), lease(database)
     await first.acquire()

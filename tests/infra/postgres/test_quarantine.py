@@ -122,6 +122,7 @@ async def test_replaying_twice_at_once_stores_once(database: Database) -> None:
             *(quarantine.replay(VIEWER, connector_id) for quarantine in (one, one, other))
         )
     assert sum(outcome.message_count for outcome in outcomes) == 44
+    assert sum(outcome.replayed_count for outcome in outcomes) == 44
     assert sorted(await sequences(database)) == [n for n in range(1, 46) if n != 13]
 
 

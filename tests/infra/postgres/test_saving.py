@@ -206,3 +206,23 @@ async def test_a_save_that_nobody_waits_for_any_more_is_not_stored(database: Dat
         await w.drained()
         assert node_of((await rows(database))[0]["id"]) == w.lease.node
     assert await sequences(database) == [1]
+
+
+async def test_a_save_is_announced_even_when_its_client_left_before_the_answer(
+    database: Database,
+) -> None:
+    connector_id = await a_connector(database)
+    sabotage = Sabotage(database.url, 1, sent=True)
+    async with saving(database, connect=sabotage) as (w, saver):
+        save = asyncio.create_task(saver.save(VIEWER, connector_id, "mine", new(1), "k"))
+
+        async def leave() -> None:
+            save.cancel()
+            await asyncio.sleep(0)
+
+        sabotage.on_loss = leave
+        with pytest.raises(asyncio.CancelledError):
+            await save
+        await w.drained()
+        (row,) = await rows(database)
+        assert w.announced.ids == [row["id"]]

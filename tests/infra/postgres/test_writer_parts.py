@@ -127,6 +127,17 @@ async def _pass_through(steps: list[int | str], batch_rows: int) -> None:
     assert (buffer.rows, buffer.size_bytes) == (0, 0)
 
 
+async def test_a_turn_that_came_too_late_goes_to_the_next() -> None:
+    buffer = Buffer(batch_rows=1, batch_age_ms=1, rows_limit=1, bytes_limit=1000)
+    buffer.add(arrival(CONNECTORS[0], *numbered(1)), Minter(0).mint, EPOCH_MS)
+    first, second = [asyncio.create_task(buffer.wait_for_room(5)) for _ in range(2)]
+    await asyncio.sleep(0)
+    buffer.release(await buffer.next())
+    first.cancel()
+    assert await asyncio.wait_for(second, 1)
+    assert first.cancelled()
+
+
 async def test_the_newest_price_of_an_instrument_is_the_last_that_is_one() -> None:
     batch = Batch(0.0)
     mint = Minter(0).mint

@@ -32,22 +32,28 @@ TERMINATE = """
 
 
 class Sabotage:
-    """Opens connections whose next `losses` COMMITs end with the connection's loss, sent before or not."""
+    """Opens connections whose next `losses` COMMITs of messages end with the connection's loss, sent before or not."""
 
     def __init__(self, url: str, losses: int, sent: bool) -> None:
         self.url = url
         self.losses = losses
         self.sent = sent
+        self.copied = False
         self.on_loss: Callable[[], Any] | None = None
 
     async def __call__(self) -> Any:
         sabotage = self
 
         class Losing(asyncpg.Connection):
+            async def copy_records_to_table(self, *args: Any, **options: Any) -> str:
+                sabotage.copied = True
+                return await super().copy_records_to_table(*args, **options)
+
             async def execute(self, query: str, *args: Any, **options: Any) -> str:
-                if not query.startswith("COMMIT") or not sabotage.losses:
+                if not (query.startswith("COMMIT") and sabotage.copied and sabotage.losses):
                     return await super().execute(query, *args, **options)
                 sabotage.losses -= 1
+                sabotage.copied = False
                 if sabotage.sent:
                     await super().execute(query)
                 self.terminate()
