@@ -76,9 +76,8 @@ class Requests:
         path: str = scope["path"]
         slow = milliseconds >= self._slow_ms and note.kind in {"query", "mutation"}
         level = "DEBUG" if path.startswith(QUIET_PATHS) else "INFO"
-        logger.bind(
-            operation=note.operation, status=status, duration_ms=round(milliseconds, 1)
-        ).log(
+        facts = {"operation": note.operation} if note.operation else {}
+        logger.bind(**facts, status=status, duration_ms=round(milliseconds, 1)).log(
             "WARNING" if slow else level,
             "{}{} {} {} {} in {:.1f} ms",
             "Slow: " if slow else "",
