@@ -90,7 +90,7 @@ def _configuration(settings: Settings) -> list[Finding]:
             Finding(
                 check,
                 State.WARN,
-                "the bus is in memory: `serve` will not see what another process ingests",
+                "the bus is in memory: what another process stores is seen a second late",
                 "set PENSTOCK_BUS_URL=redis://... unless `penstock up` runs everything in one process",
             )
         )

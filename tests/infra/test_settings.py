@@ -97,7 +97,10 @@ def test_all_problems_are_reported_at_once_with_the_variable_and_how_to_mend(
     assert "the default is 5000" in by_name["PENSTOCK_BATCH_ROWS"]
     assert "'DEBUG'" in by_name["PENSTOCK_LOG_LEVEL"]
     assert "postgresql://" in by_name["PENSTOCK_DATABASE_URL"]
-    assert "key 2: an encryption key must be 32 bytes of base64, not 5" in by_name["PENSTOCK_ENCRYPTION_KEYS"]
+    assert (
+        "key 2: an encryption key must be 32 bytes of base64, not 5"
+        in by_name["PENSTOCK_ENCRYPTION_KEYS"]
+    )
     assert "openssl rand" in by_name["PENSTOCK_ENCRYPTION_KEYS"]
 
 
