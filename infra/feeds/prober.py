@@ -10,6 +10,7 @@ from domain.ports import Clock
 from infra import redaction
 from infra.feeds.budget import RateBudget
 from infra.feeds.faults import fault_of
+from infra.feeds.frames import Cut
 from infra.feeds.guard import Guard
 from infra.feeds.keepalive import keepalive_of
 from infra.feeds.receiver import Normalise, complaint, source_of
@@ -105,14 +106,15 @@ class FeedProber:
             subscribing = asyncio.create_task(dialler.subscribe(connection))
             try:
                 while not seen.ticks:
-                    frame = await connection.recv(decode=False)
-                    if keepalive.speaks(frame):
-                        if (answer := keepalive.answer(frame)) is not None:
-                            await dialler.send(connection, answer)
-                        continue
-                    seen.frame = frame[: self._frame_limit]
-                    if len(frame) <= self._frame_limit:
-                        self._understand(connector, secrets, frame, seen)
+                    for frame in await connection.messages():
+                        if isinstance(frame, Cut):
+                            seen.frame = frame.kept
+                        elif keepalive.speaks(frame):
+                            if (answer := keepalive.answer(frame)) is not None:
+                                await dialler.send(connection, answer)
+                        elif not seen.ticks:
+                            seen.frame = frame
+                            self._understand(connector, secrets, frame, seen)
             finally:
                 subscribing.cancel()
                 await asyncio.gather(subscribing, return_exceptions=True)

@@ -122,19 +122,26 @@ class Receiver:
         if admission.holes:
             keeper.gaps += len(admission.holes)
             gaps = [self._gap(hole, received_at) for hole in admission.holes]
-        if not admission.ticks:
+        fresh = admission.ticks
+        if not fresh:
             return
         arrival = Arrival(
             self._workspace_id,
             self._connector_id,
             self._epoch,
             received_at,
-            admission.ticks,
+            fresh,
             size,
             None,
             gaps,
         )
-        await self._put(arrival)
+        keeper.pending += len(fresh)
+        try:
+            await self._intake.put(arrival)
+        except asyncio.CancelledError:
+            keeper.pending -= len(fresh)
+            self._sequences.forget(fresh)
+            raise
 
     async def _quarantine(
         self,
@@ -157,7 +164,7 @@ class Receiver:
             frame_bytes=size,
         )
         self._keeper.quarantined += 1
-        await self._put(
+        await self._intake.put(
             Arrival(
                 self._workspace_id,
                 self._connector_id,
@@ -168,15 +175,6 @@ class Receiver:
                 quarantined,
             )
         )
-
-    async def _put(self, arrival: Arrival) -> None:
-        self._keeper.pending += len(arrival.ticks)
-        try:
-            await self._intake.put(arrival)
-        except asyncio.CancelledError:
-            self._keeper.pending -= len(arrival.ticks)
-            self._sequences.forget(arrival.ticks)
-            raise
 
     def _note_complaint(self, frame: bytes) -> None:
         said = complaint(frame)

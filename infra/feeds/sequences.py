@@ -21,7 +21,7 @@ class Hole:
     before: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Admission:
     """What of a frame is new, how many of its ticks were not, and the holes it showed."""
 
@@ -53,14 +53,15 @@ class Sequences:
     def admit(self, ticks: Sequence[Tick]) -> Admission:
         """Let each key through once; report numbers that were skipped since the last frame."""
         fresh: list[Tick] = []
-        numbered = 0
+        numbered = False
         for tick in ticks:
-            if tick.key is not None:
-                if tick.key in self._keys:
+            key = tick.key
+            if key is not None:
+                if key in self._keys:
                     continue
-                self._remember(tick.key)
+                self._remember(key)
             fresh.append(tick)
-            numbered += tick.run is not None
+            numbered = numbered or tick.run is not None
         holes = self._holes(fresh) if numbered else []
         return Admission(fresh, len(ticks) - len(fresh), holes)
 

@@ -16,9 +16,9 @@ from domain.connectors import AuthType, Connector, ConnectorEvent, Secrets, Venu
 from domain.ports import Clock
 from infra.feeds.backoff import Backoff, retry_after
 from infra.feeds.faults import FellSilent, SourceFailed, fault_of
-from infra.feeds.frames import CuttingConnection
+from infra.feeds.frames import Cut, FrameConnection
 from infra.feeds.guard import Guard
-from infra.feeds.keepalive import Keepalive, keepalive_of
+from infra.feeds.keepalive import LONGEST, Keepalive, keepalive_of
 from infra.feeds.receiver import Receiver
 from infra.feeds.signing import login_frame, sign_handshake
 from infra.feeds.status import StatusKeeper
@@ -67,7 +67,7 @@ class Dialler:
         self._options = options
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[CuttingConnection]:
+    async def open(self) -> AsyncIterator[FrameConnection]:
         """A connection that is closed after the block; raises what `fault_of` explains."""
         connection = await self._connect()
         try:
@@ -88,7 +88,7 @@ class Dialler:
         async with asyncio.timeout(self._options.send_seconds):
             await connection.send(frame)
 
-    async def _connect(self) -> CuttingConnection:
+    async def _connect(self) -> FrameConnection:
         signed = sign_handshake(
             self._connector, self._secrets, httpx.URL(self._connector.url), self._clock.now()
         )
@@ -103,7 +103,7 @@ class Dialler:
 
     async def _dial(
         self, url: httpx.URL, headers: dict[str, str], address: str, port: int
-    ) -> CuttingConnection:
+    ) -> FrameConnection:
         options = self._options
         try:
             connection = await connect(
@@ -121,7 +121,7 @@ class Dialler:
                 ping_timeout=options.pong_seconds,
                 max_size=self._frame_limit,
                 max_queue=options.queued_frames,
-                create_connection=CuttingConnection,
+                create_connection=FrameConnection,
             )
         except InvalidStatus as refused:
             wait = retry_after(refused.response.headers.get("Retry-After"), self._clock.now())
@@ -133,11 +133,11 @@ class Dialler:
                 lasting=fault.event is ConnectorEvent.FAILED,
                 wait_seconds=wait,
             ) from refused
-        if not isinstance(connection, CuttingConnection):
+        if not isinstance(connection, FrameConnection):
             raise TypeError("websockets made another connection than it was asked for")
         return connection
 
-    async def _log_in(self, connection: CuttingConnection) -> None:
+    async def _log_in(self, connection: FrameConnection) -> None:
         frame = login_frame(self._connector, self._secrets, self._clock.now())
         if frame is None:
             return
@@ -145,13 +145,13 @@ class Dialler:
         if self._connector.venue is not Venue.OKX or self._connector.auth_type is not AuthType.HMAC:
             return
         async with asyncio.timeout(self._options.login_seconds):
-            said = _said(await connection.recv(decode=False))
+            said = _said((await connection.messages())[0])
         if said.get("event") != "login":
             raise SourceFailed(
                 f"the login was refused: {said.get('msg') or 'no reason given'}", lasting=True
             )
 
-    async def _close(self, connection: CuttingConnection) -> None:
+    async def _close(self, connection: FrameConnection) -> None:
         try:
             async with asyncio.timeout(self._options.close_seconds):
                 await connection.close()
@@ -224,25 +224,29 @@ class SocketReader:
             finally:
                 await _end(chores)
 
-    async def _read(self, connection: CuttingConnection) -> None:
-        limit, receiver = self._receiver.frame_limit, self._receiver
+    async def _read(self, connection: FrameConnection) -> None:
+        receiver, keepalive = self._receiver, self._keepalive
         while True:
             self._waiting = True
-            frame = await connection.recv(decode=False)
+            come = await connection.messages()
             self._waiting = False
             self._spoken_at = self._time()
-            if len(frame) > limit:
-                await receiver.take_too_large(frame, connection.true_size(), limit)
-            elif self._keepalive.speaks(frame):
-                answer = self._keepalive.answer(frame)
-                if answer is not None:
-                    await self._dialler.send(connection, answer)
-                continue
-            else:
-                self._brought += await receiver.take(frame)
-            self._heard_at = self._time()
+            for frame in come:
+                if isinstance(frame, Cut):
+                    await receiver.take_too_large(frame.kept, frame.size, receiver.frame_limit)
+                elif len(frame) <= LONGEST and keepalive.speaks(frame):
+                    await self._answer(connection, frame)
+                    continue
+                else:
+                    self._brought += await receiver.take(frame)
+                self._heard_at = self._time()
 
-    async def _chores(self, connection: CuttingConnection) -> None:
+    async def _answer(self, connection: FrameConnection, frame: bytes) -> None:
+        answer = self._keepalive.answer(frame)
+        if answer is not None:
+            await self._dialler.send(connection, answer)
+
+    async def _chores(self, connection: FrameConnection) -> None:
         """Subscribe, then watch; ends by failing, and takes the connection with it."""
         try:
             await self._dialler.subscribe(connection)
@@ -256,7 +260,7 @@ class SocketReader:
             connection.transport.abort()
             raise
 
-    async def _keep_alive(self, connection: CuttingConnection) -> None:
+    async def _keep_alive(self, connection: FrameConnection) -> None:
         ping = self._keepalive.ping
         if ping is not None and self._time() - self._spoken_at >= self._options.idle_seconds:
             self._spoken_at = self._time()
@@ -275,9 +279,9 @@ async def _end(chores: asyncio.Task[None]) -> None:
         chores.exception()  # looked at, so that asyncio does not report it as overlooked
 
 
-def _said(frame: bytes) -> dict[str, object]:
+def _said(frame: bytes | Cut) -> dict[str, object]:
     try:
-        said = json.loads(frame)
+        said = json.loads(frame) if isinstance(frame, bytes) else None
     except (ValueError, RecursionError):
         return {}
     return said if isinstance(said, dict) else {}
