@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import cycle
 
 import pytest
 from hypothesis import given, settings
@@ -80,28 +81,30 @@ def test_frames_come_out_whole_however_the_stream_is_chopped(
 async def _chopped(
     stream: bytes, wanted: list[bytes | Cut], sizes: list[int], with_greeting: bool
 ) -> None:
+    done = asyncio.Event()
+
     async def venue(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        key = next(line for line in head.split("\r\n") if line.startswith("Sec-WebSocket-Key: "))
-        accept = accept_key(key.partition(": ")[2]).encode()
-        greeting = GREETING + b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
-        rest = stream
-        if with_greeting:
-            writer.write(greeting + rest[: sizes[0]])
-            rest = rest[sizes[0] :]
-        else:
-            for byte in greeting:
-                writer.write(bytes([byte]))
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            told = dict(line.split(": ", 1) for line in head.strip().split("\r\n")[1:])
+            accept = accept_key(told["Sec-WebSocket-Key"]).encode()
+            greeting = GREETING + b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
+            pieces = [greeting[at : at + 1] for at in range(len(greeting))]
+            rest = stream
+            if with_greeting:
+                pieces, rest = [greeting + stream[: sizes[0]]], stream[sizes[0] :]
+            for size in cycle(sizes):
+                pieces.append(rest[:size])
+                rest = rest[size:]
+                if not rest:
+                    break
+            for piece in pieces:
+                writer.write(piece)
                 await asyncio.sleep(0)
-        at = 0
-        while rest:
-            size = sizes[at % len(sizes)]
-            writer.write(rest[:size])
-            rest = rest[size:]
-            at += 1
-            await asyncio.sleep(0)
-        await reader.read()
-        writer.close()
+            await reader.read()
+        finally:
+            writer.close()
+            done.set()
 
     server = await asyncio.start_server(venue, "127.0.0.1", 0)
     async with server:
@@ -109,6 +112,7 @@ async def _chopped(
         async with opened(url) as connection:
             assert await read(connection, len(wanted)) == wanted
             connection.transport.abort()
+        await done.wait()
 
 
 async def test_reading_stops_while_nobody_takes_what_came() -> None:
