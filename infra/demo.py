@@ -18,12 +18,15 @@ from infra.replay.options import ReplayOptions
 from infra.replay.server import Replayer
 
 
+DEMO_SPEED = 4.0  # the recordings pause for seconds at a time
+
+
 @asynccontextmanager
 async def demonstrating(
     database: Database, workshop: Workshop, viewer: Viewer
 ) -> AsyncIterator[Replayer]:
     """A replayer for the block, and running connectors in the viewer's workspace that read it."""
-    async with Replayer(ReplayOptions()) as replayer:
+    async with Replayer(ReplayOptions(speed=DEMO_SPEED)) as replayer:
         for source in demo_sources():
             url = replayer.url(source.replayed, source.path)
             await _connect(database, workshop, viewer, source, url)

@@ -148,9 +148,7 @@ async def main(mode: str) -> None:
     if mode == "penstock":
         core = schema._schema
         shares = Shares(outbox_events=1024, outbox_bytes=8 << 20)
-        operations = Operations(
-            core, Documents(core), lambda _: context, shares, ErrorFormatter()
-        )
+        operations = Operations(core, Documents(core), lambda _: context, shares, ErrorFormatter())
         application = WebSocketEndpoint(operations)
     elif mode == "strawberry":
 
