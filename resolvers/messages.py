@@ -141,6 +141,15 @@ def _filter(info: Info, filter: MessageFilter | None) -> messages.MessageFilter:
     workspace_id = info.context.viewer.workspace_id
     if filter is None:
         return messages.MessageFilter(workspace_id=workspace_id)
+    for name, values in (
+        ("connectorIds", filter.connector_ids),
+        ("exchanges", filter.exchanges),
+        ("instruments", filter.instruments),
+        ("types", filter.types),
+    ):
+        if len(values or ()) > messages.FILTER_LIMIT:
+            reason = f"at most {messages.FILTER_LIMIT} values"
+            raise InvalidInput(field=f"filter.{name}", reason=reason)
     for name in ("exchanges", "instruments"):
         for at, text in enumerate(getattr(filter, name) or ()):
             check_text(f"filter.{name}.{at}", text, 0, KEY_LIMIT)

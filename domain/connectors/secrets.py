@@ -1,9 +1,11 @@
 """What a connector must never show: sealed at rest, opened only by the process that connects."""
 
+import base64
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TypedDict
+from urllib.parse import quote, quote_plus
 from uuid import UUID
 
 from domain.connectors.entities import Connector
@@ -93,11 +95,30 @@ def open_secrets(vault: Vault, connector: Connector) -> Secrets:
 
 
 def masked(text: str, secrets: Secrets) -> str:
-    """`text` without any secret of at least 4 characters, as when a source echoes what it was sent."""
-    values: list[str] = []
+    """`text` without any secret of at least 4 characters, as when a source echoes what it was sent.
+
+    Also masked are the forms secrets are sent in: escaped in JSON or URLs, and HTTP Basic's base64.
+    """
+    for form in sorted(_forms(secrets), key=len, reverse=True):
+        text = text.replace(form, MASK)
+    return text
+
+
+def _forms(secrets: Secrets) -> set[str]:
+    values: list[str] = [f"{secrets.username or ''}:{secrets.password or ''}"]
+    values[0] = base64.b64encode(values[0].encode()).decode() if len(values[0]) > 1 else ""
     for value in asdict(secrets).values():
         values += value.values() if isinstance(value, Mapping) else [value or ""]
-    for value in sorted(values, key=len, reverse=True):
-        if len(value) >= _SHORTEST_MASKED:
-            text = text.replace(json.dumps(value)[1:-1], MASK).replace(value, MASK)
-    return text
+    secret = [value for value in values if len(value) >= _SHORTEST_MASKED]
+    return {
+        form
+        for value in secret
+        for form in (
+            value,
+            json.dumps(value)[1:-1],
+            json.dumps(value, ensure_ascii=False)[1:-1],
+            quote(value),
+            quote(value, safe=""),
+            quote_plus(value),
+        )
+    }
