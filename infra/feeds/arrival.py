@@ -57,7 +57,7 @@ class WriteObserver(Protocol):
         last_received_at: datetime,
         delays_ms: Sequence[float],
     ) -> None:
-        """Messages of a connector are stored; `delays_ms` (a sample of) receipt to commit, milliseconds."""
+        """Messages of a connector are stored; `delays_ms`: (a sample of) source to commit, milliseconds."""
 
     def shed(self, connector_id: UUID, ticks: Sequence[Tick], frames: int) -> None:
         """Ticks and quarantined frames of a connector were given up before they were stored."""

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from domain.messages import QuarantinedFrame, SequenceGap
+from domain.messages import MessageType, QuarantinedFrame, SequenceGap
 from domain.positions import EPOCH_MS, MILLISECOND, Position
 from infra.feeds.arrival import Arrival
 
@@ -24,7 +24,11 @@ Mint = Callable[[int], int]
 
 @dataclass(slots=True)
 class Share:
-    """What one connector, under one lease, has in a batch; `received` has the time of each arrival."""
+    """What one connector, under one lease, has in a batch.
+
+    `received` has the time of each arrival, `told` when the venue said what it brought: the event's own time, or
+    that of the arrival where there is none (a candle's is that of its interval).
+    """
 
     workspace_id: UUID
     connector_id: UUID
@@ -34,6 +38,7 @@ class Share:
     messages: int = 0
     size_bytes: int = 0
     received: list[datetime] = field(default_factory=list)
+    told: list[datetime] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +168,9 @@ class Batch:
                 share.messages += count
                 share.size_bytes += arrival.frame_bytes
                 share.received.append(arrival.received_at)
+                newest = arrival.ticks[-1]
+                told = None if newest.type is MessageType.CANDLE else newest.event_time
+                share.told.append(told or arrival.received_at)
         return list(shares.values())
 
     def frames(self) -> list[QuarantinedFrame]:

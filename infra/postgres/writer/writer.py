@@ -297,13 +297,12 @@ class BatchWriter:
                 self._report(share, now)
 
     def _report(self, share: Share, now: datetime) -> None:
-        received = share.received
-        sample = received[:: len(received) // DELAY_SAMPLE + 1]
+        sample = share.told[:: len(share.told) // DELAY_SAMPLE + 1]
         try:
             self._observer.committed(
                 share.connector_id,
                 share.messages,
-                max(received),
+                max(share.received),
                 [(now - moment).total_seconds() * 1000 for moment in sample],
             )
         except Exception:  # noqa: BLE001 - whoever listens must not stop the writing

@@ -130,6 +130,22 @@ async def test_a_batch_row_tells_what_each_connector_brought(database: Database)
     assert all(700 < delay < 20_000 for delay in w.observer.delays_ms)
 
 
+async def test_a_delay_begins_when_the_venue_says_it_happened_and_for_candles_when_they_came(
+    database: Database,
+) -> None:
+    connector = await a_connector(database)
+    long_ago = datetime.now(UTC) - timedelta(minutes=5)
+    trade = factories.tick(event_time=long_ago)
+    candle = factories.tick(event_time=long_ago, type=MessageType.CANDLE)
+    async with writing(database) as w:
+        await w.put(connector, trade)
+        await w.put(connector, candle)
+        await w.drained()
+    of_trade, of_candle = w.observer.delays_ms
+    assert 300_000 <= of_trade < 320_000
+    assert of_candle < 20_000
+
+
 async def test_a_full_batch_goes_at_once_and_a_small_one_when_it_is_old_enough(
     database: Database,
 ) -> None:
