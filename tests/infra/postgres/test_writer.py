@@ -114,9 +114,9 @@ async def test_a_batch_row_tells_what_each_connector_brought(database: Database)
     t0 = datetime.now(UTC) - timedelta(seconds=1)
     t1 = t0 + timedelta(milliseconds=250)
     async with writing(database, batch_age_ms=200) as w:
-        await w.put(first, *numbered(1, 2), received_at=t0, frame_bytes=100)
-        await w.put(second, *numbered(3), received_at=t0, frame_bytes=7)
-        await w.put(first, *numbered(4), received_at=t1, frame_bytes=50)
+        await w.put(first, *numbered(1, 2, event_time=None), received_at=t0, frame_bytes=100)
+        await w.put(second, *numbered(3, event_time=None), received_at=t0, frame_bytes=7)
+        await w.put(first, *numbered(4, event_time=None), received_at=t1, frame_bytes=50)
         await w.drained()
     messages = await rows(database)
     batches = {row["connector_id"]: row for row in await rows(database, "message_batches")}
