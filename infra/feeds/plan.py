@@ -10,7 +10,7 @@ from domain.connectors import Connector, Secrets
 from infra.feeds.arrival import Lease
 from infra.feeds.backoff import Backoff
 from infra.feeds.rest import PollOptions
-from infra.feeds.sequences import WINDOW
+from infra.feeds.sequences import WINDOW, StoredKey
 from infra.feeds.socket import SocketOptions
 from infra.feeds.store import Loaded
 
@@ -40,7 +40,7 @@ class Store(Protocol):
     async def enabled(self, connector_id: UUID) -> bool | None:
         """Whether it is meant to run; None when it is gone."""
 
-    async def recent_keys(self, connector_id: UUID, limit: int) -> list[str]:
+    async def recent_keys(self, connector_id: UUID, limit: int) -> list[StoredKey]:
         """Keys of its last stored messages, newest first."""
 
 

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from domain.messages import MessageType, Tick
 
@@ -21,6 +22,15 @@ class Hole:
     before: int
 
 
+class StoredKey(NamedTuple):
+    """What a stored message tells of what was seen: its key, and the venue's number."""
+
+    key: str
+    instrument: str
+    type: MessageType
+    sequence: str | None
+
+
 @dataclass(slots=True)
 class Admission:
     """What of a frame is new, how many of its ticks were not, and the holes it showed."""
@@ -37,18 +47,25 @@ class Sequences:
     back is a late arrival.
     """
 
-    __slots__ = ("_keys", "_last", "_reorder", "_window")
+    __slots__ = ("_keys", "_last", "_reorder", "_stored", "_window")
 
     def __init__(self, window: int = WINDOW, reorder: int = REORDER) -> None:
         self._window = window
         self._reorder = reorder
         self._keys: OrderedDict[str, None] = OrderedDict()
         self._last: OrderedDict[tuple[str, MessageType, str], int] = OrderedDict()
+        self._stored: dict[tuple[str, MessageType, str], int] = {}
 
-    def preload(self, newest_first: Sequence[str]) -> None:
-        """Know the keys of stored messages, so that a restart stores nothing twice."""
-        for key in reversed(newest_first):
-            self._remember(key)
+    def preload(self, newest_first: Sequence[StoredKey]) -> None:
+        """Know what is stored: a restart stores nothing twice, and tells what it missed."""
+        for stored in reversed(newest_first):
+            self._remember(stored.key)
+            sequence = stored.sequence or ""
+            if sequence.isdecimal() and len(sequence) < len(str(LARGEST)):
+                numbering = (stored.instrument, stored.type, _kind(stored.key))
+                seen, number = self._stored.get(numbering), int(sequence)
+                if seen is None or self._is_news(number, seen):
+                    self._stored[numbering] = number
 
     def admit(self, ticks: Sequence[Tick]) -> Admission:
         """Let each key through once; report numbers that were skipped since the last frame."""
@@ -95,10 +112,22 @@ class Sequences:
             return None
         numbering = (tick.instrument, tick.type, stream)
         seen = self._last.get(numbering)
-        if seen is None or last > seen or last < seen - self._reorder:
+        if seen is None and self._stored:
+            seen = self._stored.pop((tick.instrument, tick.type, _kind(tick.key or "")), None)
+            if seen is not None:
+                self._last[numbering] = seen
+        if seen is None or self._is_news(last, seen):
             self._last[numbering] = last
             if len(self._last) > self._window:
                 self._last.popitem(last=False)
         if seen is None or first <= seen + 1:
             return None
         return Hole(tick.instrument, tick.type, seen, first)
+
+    def _is_news(self, number: int, seen: int) -> bool:
+        return number > seen or number < seen - self._reorder
+
+
+def _kind(key: str) -> str:
+    """What a key begins with: another for each numbering of an instrument and type."""
+    return key.partition(":")[0]

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from domain.connectors import Connector, ConnectorStatus, Secrets, Vault, open_secrets
+from domain.messages import MessageType
+from infra.feeds.sequences import StoredKey
 from infra.postgres.database import Database
 
 _RECENT_KEYS = """
-    select key from messages where connector_id = $1 and key is not null order by id desc limit $2
+    select key, instrument, type, sequence from messages
+    where connector_id = $1 and key is not null order by id desc limit $2
 """
 _SAVE = """
     update connector_status set
@@ -56,10 +59,13 @@ class ConnectorStore:
         )
         return enabled
 
-    async def recent_keys(self, connector_id: UUID, limit: int) -> list[str]:
+    async def recent_keys(self, connector_id: UUID, limit: int) -> list[StoredKey]:
         """Keys of its last stored messages, newest first."""
         rows = await self._database.pool.fetch(_RECENT_KEYS, connector_id, limit, timeout=_SECONDS)
-        return [row[0] for row in rows]
+        return [
+            StoredKey(key, instrument, MessageType(type), sequence)
+            for key, instrument, type, sequence in rows
+        ]
 
     async def save_statuses(self, statuses: Sequence[ConnectorStatus]) -> None:
         """Store statuses, each only where the lease it was made under still stands."""

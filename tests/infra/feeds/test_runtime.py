@@ -13,6 +13,7 @@ from infra.feeds.budget import RateBudget
 from infra.feeds.guard import Guard
 from infra.feeds.plan import RuntimeOptions
 from infra.feeds.runtime import Runtime
+from infra.feeds.sequences import StoredKey
 from infra.feeds.status import StatusBook
 from infra.feeds.store import Loaded
 from infra.feeds.venues import normalise
@@ -232,7 +233,7 @@ class OnePlace:
         self._check()
         return True
 
-    async def recent_keys(self, connector_id: UUID, limit: int) -> list[str]:
+    async def recent_keys(self, connector_id: UUID, limit: int) -> list[StoredKey]:
         return []
 
     async def save_statuses(self, statuses: Collection[object]) -> None:

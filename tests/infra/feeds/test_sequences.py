@@ -1,13 +1,18 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.feeds.sequences import LARGEST, Sequences
+from infra.feeds.sequences import LARGEST, Sequences, StoredKey
 from tests.infra.feeds.factories import a_tick
 
 
 def numbered(first: int, last: int | None = None, stream: str = "trade"):
     last = first if last is None else last
     return a_tick(f"{stream}:{first}-{last}", (stream, first, last))
+
+
+def stored(key: str, sequence: str | None = None) -> StoredKey:
+    tick = a_tick(key)
+    return StoredKey(key, tick.instrument, tick.type, sequence)
 
 
 def holes(sequences: Sequences, *numbers: int) -> list[tuple[int, int]]:
@@ -42,9 +47,25 @@ def test_the_window_is_bounded_and_forgets_the_oldest_first() -> None:
 
 def test_stored_keys_are_known_after_a_restart_and_the_newest_are_kept() -> None:
     sequences = Sequences(window=2)
-    sequences.preload(["newest", "middle", "oldest"])
+    sequences.preload([stored(key) for key in ("newest", "middle", "oldest")])
     assert sequences.admit([a_tick("newest"), a_tick("middle")]).duplicates == 2
     assert sequences.admit([a_tick("oldest")]).duplicates == 0
+
+
+def test_numbers_missed_over_a_restart_are_told_once_for_each_numbering() -> None:
+    sequences = Sequences(reorder=100)
+    late = stored("trade:6", "6")
+    sequences.preload([late, stored("aggregate:50", "50"), stored("trade:7", "7")])
+    found = [
+        [(hole.after, hole.before) for hole in sequences.admit([tick]).holes]
+        for tick in (
+            numbered(10),
+            numbered(51, stream="aggregate"),
+            numbered(11),
+            numbered(500, stream="unknown"),
+        )
+    ]
+    assert found == [[(7, 10)], [], [], []]
 
 
 def test_what_was_given_up_is_new_again() -> None:
