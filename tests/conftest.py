@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from infra.postgres.database import Database
 from tests import cluster
@@ -41,6 +42,15 @@ def server_url(pytestconfig: pytest.Config) -> str:
 @pytest.fixture
 async def database_url(pytestconfig: pytest.Config) -> AsyncIterator[str]:
     """A migrated database of the test's own."""
+    template, server = cluster.server(pytestconfig.stash[_DIRECTORY])
+    url = await cluster.create_database(server, template)
+    yield url
+    await cluster.drop_database(url)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def module_database_url(pytestconfig: pytest.Config) -> AsyncIterator[str]:
+    """A migrated database that the tests of a module share."""
     template, server = cluster.server(pytestconfig.stash[_DIRECTORY])
     url = await cluster.create_database(server, template)
     yield url

@@ -2,10 +2,13 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
+
+from tests.service import Service
 
 
 @pytest.fixture
@@ -14,3 +17,16 @@ def place() -> Iterator[Path]:
     directory = Path(tempfile.mkdtemp(prefix="penstock-place-"))
     yield directory
     shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def service(
+    request: pytest.FixtureRequest,
+    module_database_url: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[Service]:
+    """A running service that the tests of a module share, with the module's `SETTINGS`."""
+    settings = {"allow_private_addresses": True, **getattr(request.module, "SETTINGS", {})}
+    directory = tmp_path_factory.mktemp("service")
+    async with Service(directory, database_url=module_database_url, **settings) as service:
+        yield service
