@@ -18,7 +18,7 @@ _CLAIM = """
     )
     update connector_status s
     set leased_by = $1, leased_until = now() + make_interval(secs => $2),
-        lease_epoch = s.lease_epoch + 1
+        lease_epoch = s.lease_epoch + (s.leased_by is distinct from $1)::int
     from free where s.connector_id = free.connector_id
 """
 _HELD = """
@@ -69,7 +69,8 @@ class ConnectorLeases:
     async def claim(self) -> list[Lease]:
         """Lease enabled connectors that no live process has, `claim_limit` at most; returns all held now.
 
-        A connector that was disabled is left out, though its lease stays until `release`.
+        A connector that was disabled is left out, though its lease stays until `release`. A lease that ran out
+        and that nobody had since is taken back with its epoch: what was received under it can still be stored.
         """
         async with self._pool.acquire(timeout=self.lease_seconds) as connection:
             await connection.execute(

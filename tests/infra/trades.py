@@ -98,17 +98,8 @@ class Follower:
     async def more(self, count: int = 300) -> None:
         """Wait until so many more trades of every instrument were heard."""
         before = self._counts()
-        await self._until(
-            lambda: all(self._counts()[name] >= before[name] + count for name in STREAMS)
-        )
-
-    async def reached(self, id: int) -> None:
-        """Wait until the trade of this id was heard."""
-        await self._until(lambda: bool(self.heard) and self.heard[-1].id >= id)
-
-    async def _until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while not condition():
+            while any(self._counts()[name] < before[name] + count for name in STREAMS):
                 self._came.clear()
                 await self._came.wait()
 
@@ -186,6 +177,13 @@ async def stored(database_url: str) -> Stored:
         sum(row["shed_count"] for row in statuses),
         {row["lease_epoch"] for row in statuses},
     )
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Wait until what has no event comes true."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not condition():
+            await asyncio.sleep(0.02)
 
 
 async def readiness(service: Service) -> tuple[int, set[str]]:

@@ -80,7 +80,7 @@ async def test_a_dead_process_is_followed_by_another_under_a_new_epoch(
     assert await heir.renew() == {connector}
 
 
-async def test_an_expired_lease_is_not_renewed_but_claimed_anew(database: Database) -> None:
+async def test_an_expired_lease_is_not_renewed_but_taken_back(database: Database) -> None:
     connector = await a_connector(database)
     process = leases(database, 0.2)
     await process.claim()
@@ -88,7 +88,19 @@ async def test_an_expired_lease_is_not_renewed_but_claimed_anew(database: Databa
     await asyncio.sleep(0.25)
     assert await process.renew() == set()
     (lease,) = await process.claim()
-    assert lease.epoch == 2
+    assert lease.epoch == 1
+
+
+async def test_a_lease_that_another_had_meanwhile_comes_back_under_a_new_epoch(
+    database: Database,
+) -> None:
+    await a_connector(database)
+    process, other = leases(database, 0.2), leases(database)
+    await process.claim()
+    await asyncio.sleep(0.25)
+    await other.release([lease.connector_id for lease in await other.claim()])
+    (lease,) = await process.claim()
+    assert lease.epoch == 3
 
 
 async def test_renewing_keeps_others_out(database: Database) -> None:
