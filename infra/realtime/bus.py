@@ -16,7 +16,6 @@ from broadcaster import Broadcast
 from loguru import logger
 
 Receive = Callable[[Any], None]
-Reconnected = Callable[[], None]
 Pump = Callable[[], Coroutine[Any, Any, None]]
 
 HEARTBEAT = "penstock.heartbeat"
@@ -43,12 +42,14 @@ class Bus:
     In memory a message travels as the object it is; between processes as the channel's codec writes it.
     """
 
-    def __init__(self, url: str, codecs: Mapping[str, Codec]) -> None:
+    def __init__(
+        self, url: str, codecs: Mapping[str, Codec], connect_seconds: float = CONNECT_SECONDS
+    ) -> None:
+        self._connect_seconds = connect_seconds
         self.url = url
         self._codecs = codecs
         self._in_memory = url.startswith("memory:")
         self._receivers: dict[str, Receive] = {}
-        self._reconnected: list[Reconnected] = []
         self._broadcast: Broadcast | None = None
         self._heard = asyncio.Event()
         self._supervisor: asyncio.Task[None] | None = None
@@ -57,10 +58,6 @@ class Bus:
     def receive(self, channel: str, receiver: Receive) -> None:
         """Hand every message of `channel` to `receiver`, which must not block; call before `start`."""
         self._receivers[channel] = receiver
-
-    def on_reconnect(self, callback: Reconnected) -> None:
-        """Call back after a connection was rebuilt: messages may have been missed meanwhile."""
-        self._reconnected.append(callback)
 
     async def start(self) -> None:
         """Connect and subscribe; raises TimeoutError when the bus cannot be reached."""
@@ -74,7 +71,7 @@ class Bus:
         if waiting not in done:
             waiting.cancel()
             await self.stop()
-            raise TimeoutError(f"no answer from the bus within {CONNECT_SECONDS:.0f} s")
+            raise TimeoutError(f"no answer from the bus within {self._connect_seconds:g} s")
 
     async def stop(self) -> None:
         """Unsubscribe and disconnect."""
@@ -89,11 +86,17 @@ class Bus:
         return self._connected.is_set()
 
     async def publish(self, channel: str, message: Any) -> None:
-        """Send to all processes; raises ConnectionError or TimeoutError when the bus is away."""
+        """Send to all processes; raises an OSError (ConnectionError, TimeoutError) when the bus is away."""
         if self._broadcast is None:
             raise ConnectionError("the bus is not connected")
-        async with asyncio.timeout(PUBLISH_SECONDS):
-            await self._broadcast.publish(channel, self._encoded(channel, message))
+        encoded = self._encoded(channel, message)
+        try:
+            async with asyncio.timeout(PUBLISH_SECONDS):
+                await self._broadcast.publish(channel, encoded)
+        except OSError:
+            raise
+        except Exception as error:  # each backend has errors of its own
+            raise ConnectionError(f"the bus did not take a message: {error}") from error
 
     def _encoded(self, channel: str, message: Any) -> Any:
         if self._in_memory:
@@ -111,8 +114,6 @@ class Bus:
             try:
                 session = await self._connect(stack)
                 self._connected.set()
-                for callback in self._reconnected:
-                    callback()
                 await session
             except Exception as error:  # noqa: BLE001 - whatever broke it, the bus is rebuilt
                 logger.warning("Bus connection lost: {}", error or type(error).__name__)
