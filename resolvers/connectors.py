@@ -7,7 +7,7 @@ from uuid import UUID
 import strawberry
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from domain import connectors, records
+from domain import connectors
 from domain.connectors import (
     ConfigurationPatch,
     Connector,
@@ -20,9 +20,15 @@ from domain.connectors import (
 )
 from domain.errors import InvalidInput, NotFound
 from domain.live import LiveStream
-from domain.messages import MessageBatchRecord, QuarantinedFrame, SequenceGap
+from domain.messages import (
+    MessageBatchRecord,
+    Probe,
+    QuarantinedFrame,
+    SequenceGap,
+    probe,
+    records,
+)
 from domain.paging import Page, window
-from domain.probes import Probe, probe
 from resolvers import ids
 from resolvers.context import Context, Info
 from resolvers.paging import After, Before, First, Last

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import strawberry
 
-from domain import connectors, messages, records
+from domain import connectors, messages
 from domain.connectors import Connector, ConnectorNotFound
 from domain.errors import InvalidInput, NotFound
 from domain.live import LiveStream
@@ -23,6 +23,7 @@ from domain.messages import (
     QuarantinedFrame,
     SavedMessages,
     SequenceGap,
+    records,
 )
 from domain.paging import Page, Window, window
 from domain.texts import check_text

@@ -5,10 +5,8 @@ from uuid import UUID
 
 import strawberry
 
-from domain import records
 from domain.errors import InvalidInput
-from domain.messages import MessageBatchRecord, QuarantinedFrame, SequenceGap
-from domain.records import Record
+from domain.messages import MessageBatchRecord, QuarantinedFrame, Record, SequenceGap, records
 from resolvers import ids
 from resolvers.context import Info
 

@@ -9,7 +9,7 @@ import strawberry
 from strawberry import relay
 from strawberry.scalars import JSON
 
-from domain import connectors, probes
+from domain import connectors, messages
 from resolvers import connectors as resolvers
 from resolvers import messages as message_resolvers
 from schema.errors import (
@@ -111,7 +111,7 @@ class DeletedConnector:
     name: str = plain("The name it had.")
 
 
-@view(probes.Probe, "What a test of a connector saw. Nothing of it is stored.")
+@view(messages.Probe, "What a test of a connector saw. Nothing of it is stored.")
 class ConnectorTest:
     ok: bool = plain("Whether a first message came within 10 seconds.")
     duration_ms: float = plain("How long it took, in milliseconds.")

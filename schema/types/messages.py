@@ -10,7 +10,7 @@ import strawberry
 from strawberry import relay
 from strawberry.scalars import JSON
 
-from domain import messages, probes
+from domain import messages
 from resolvers import connectors as connector_resolvers
 from resolvers import messages as resolvers
 from schema.errors import ConnectorNotFound, InvalidInput, mutation
@@ -158,7 +158,7 @@ class Instrument:
     )
 
 
-@view(probes.ProbedMessage, "A message as a test saw it, not stored.")
+@view(messages.ProbedMessage, "A message as a test saw it, not stored.")
 class ProbedMessage:
     exchange: str = plain("The exchange.")
     instrument: str = plain("The instrument, as `BASE-QUOTE`.")

@@ -4,10 +4,30 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 from domain.connectors import Connector, Secrets, masked
-from domain.messages import MessageDetail, MessageType, Prober, Side, Tick, read_detail
+from domain.messages.details import MessageDetail, read_detail
+from domain.messages.ticks import MessageType, Side, Tick
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """What a test of a connector saw, nothing of it stored."""
+
+    ok: bool
+    duration_ms: float
+    frame: bytes | None = None
+    ticks: tuple[Tick, ...] = ()
+    error: str | None = None
+
+
+class Prober(Protocol):
+    """Tries a connector for a few seconds without storing anything."""
+
+    async def probe(self, connector: Connector, secrets: Secrets) -> ProbeResult:
+        """Fetch once, or listen for up to 10 s for the first message."""
+
 
 FRAME_SHOWN = 64 * 1024
 MESSAGES_SHOWN = 100
