@@ -7,7 +7,7 @@ subscribers, and only the frame around them is this client's own.
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import aclosing
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 from uuid import uuid4
 
 import msgspec
@@ -26,6 +26,8 @@ SUBPROTOCOL = "graphql-transport-ws"
 INIT_SECONDS = 10.0
 OPERATIONS_PER_SOCKET = 200
 STOP_SECONDS = 5.0
+GO_AWAY_SECONDS = 1.0
+REASON_BYTES = 120  # a close frame holds 123
 
 BAD_REQUEST = 4400
 UNAUTHORIZED = 4401
@@ -33,6 +35,9 @@ SUBPROTOCOL_UNACCEPTABLE = 4406
 INIT_TIMEOUT = 4408
 SUBSCRIBER_EXISTS = 4409
 TOO_MANY_INITS = 4429
+
+
+_Id = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class _Payload(msgspec.Struct, rename="camel"):
@@ -55,12 +60,12 @@ class _Pong(msgspec.Struct, tag="pong"):
 
 
 class _Subscribe(msgspec.Struct, tag="subscribe"):
-    id: str
+    id: _Id
     payload: _Payload
 
 
 class _Complete(msgspec.Struct, tag="complete"):
-    id: str
+    id: _Id
 
 
 _decoder = msgspec.json.Decoder(_ConnectionInit | _Ping | _Pong | _Subscribe | _Complete)
@@ -72,14 +77,15 @@ class _Closed(Exception):
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
         self.code = code
-        self.reason = reason
+        self.reason = reason.encode()[:REASON_BYTES].decode(errors="ignore")
 
 
 class WebSocketEndpoint:
     """Serves `graphql-transport-ws` on one path."""
 
-    def __init__(self, operations: Operations) -> None:
+    def __init__(self, operations: Operations, init_seconds: float = INIT_SECONDS) -> None:
         self._operations = operations
+        self._init_seconds = init_seconds
         self._sockets: set[_Socket] = set()
 
     @property
@@ -104,7 +110,7 @@ class WebSocketEndpoint:
         socket = _Socket(self._operations, receive, send)
         self._sockets.add(socket)
         try:
-            await socket.serve()
+            await socket.serve(self._init_seconds)
         finally:
             self._sockets.discard(socket)
 
@@ -125,10 +131,10 @@ class _Socket:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._acknowledged = False
 
-    async def serve(self) -> None:
-        """Until the client leaves or breaks the protocol."""
+    async def serve(self, init_seconds: float) -> None:
+        """Until the client leaves or breaks the protocol; it has so long to initialise."""
         try:
-            async with asyncio.timeout(INIT_SECONDS) as deadline:
+            async with asyncio.timeout(init_seconds) as deadline:
                 while (text := await self._next()) is not None:
                     await self._handle(text)
                     if self._acknowledged:
@@ -141,8 +147,9 @@ class _Socket:
             await self._stop_all()
 
     async def go_away(self) -> None:
-        """Close because the service stops."""
-        await self._close(1001, "Going away")
+        """Close because the service stops; one that does not read is not waited for."""
+        async with asyncio.timeout(GO_AWAY_SECONDS):
+            await self._close(1001, "Going away")
 
     async def _next(self) -> bytes | str | None:
         message = await self._receive()
@@ -156,8 +163,8 @@ class _Socket:
     async def _handle(self, text: bytes | str) -> None:
         try:
             message = _decoder.decode(text)
-        except msgspec.MsgspecError as error:
-            raise _Closed(BAD_REQUEST, f"Invalid message: {error}"[:120]) from error
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise _Closed(BAD_REQUEST, f"Invalid message: {error}") from error
         match message:
             case _ConnectionInit():
                 if self._acknowledged:
@@ -167,19 +174,24 @@ class _Socket:
             case _Ping():
                 await self._write({"type": "pong"})
             case _Subscribe():
-                self._start(message)
+                await self._start(message)
             case _Complete():
                 task = self._running.pop(message.id, None)
                 if task is not None:
                     task.cancel()
 
-    def _start(self, message: _Subscribe) -> None:
+    async def _start(self, message: _Subscribe) -> None:
         if not self._acknowledged:
             raise _Closed(UNAUTHORIZED, "Unauthorized: send connection_init first")
         if message.id in self._running:
             raise _Closed(SUBSCRIBER_EXISTS, f"Subscriber for {message.id[:80]} already exists")
         if len(self._running) >= OPERATIONS_PER_SOCKET:
-            raise _Closed(BAD_REQUEST, f"At most {OPERATIONS_PER_SOCKET} operations per socket")
+            too_many = GraphQLError(
+                f"At most {OPERATIONS_PER_SOCKET} operations at a time on one socket",
+                extensions={"code": "RATE_LIMITED"},
+            )
+            await self._refuse(message.id, [too_many], uuid4().hex)
+            return
         task = asyncio.create_task(self._operate(message))
         self._running[message.id] = task
         task.add_done_callback(lambda done: self._ended(message.id, done))
