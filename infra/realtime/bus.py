@@ -24,6 +24,7 @@ SILENCE_SECONDS = 4.0
 PUBLISH_SECONDS = 5.0
 CONNECT_SECONDS = 10.0
 RETRY_SECONDS = 0.2
+STOP_TRIES = 20
 
 
 class Codec(Protocol):
@@ -75,10 +76,15 @@ class Bus:
 
     async def stop(self) -> None:
         """Unsubscribe and disconnect."""
-        if self._supervisor is not None:
-            self._supervisor.cancel()
-            await asyncio.wait({self._supervisor}, timeout=CONNECT_SECONDS)
-            self._supervisor = None
+        supervisor, self._supervisor = self._supervisor, None
+        if supervisor is None:
+            return
+        # redis-py swallows a cancellation that meets it between two tries to connect: ask again.
+        for _ in range(STOP_TRIES):
+            supervisor.cancel()
+            done, _pending = await asyncio.wait({supervisor}, timeout=RETRY_SECONDS)
+            if done:
+                return
 
     @property
     def connected(self) -> bool:
