@@ -24,7 +24,6 @@ SILENCE_SECONDS = 4.0
 PUBLISH_SECONDS = 5.0
 CONNECT_SECONDS = 10.0
 RETRY_SECONDS = 0.2
-STOP_TRIES = 20
 
 
 class Codec(Protocol):
@@ -66,7 +65,7 @@ class Bus:
         waiting = asyncio.create_task(self._connected.wait())
         done, _ = await asyncio.wait(
             {waiting, self._supervisor},
-            timeout=CONNECT_SECONDS,
+            timeout=self._connect_seconds,
             return_when=asyncio.FIRST_COMPLETED,
         )
         if waiting not in done:
@@ -76,15 +75,10 @@ class Bus:
 
     async def stop(self) -> None:
         """Unsubscribe and disconnect."""
-        supervisor, self._supervisor = self._supervisor, None
-        if supervisor is None:
-            return
-        # redis-py swallows a cancellation that meets it between two tries to connect: ask again.
-        for _ in range(STOP_TRIES):
-            supervisor.cancel()
-            done, _pending = await asyncio.wait({supervisor}, timeout=RETRY_SECONDS)
-            if done:
-                return
+        if self._supervisor is not None:
+            self._supervisor.cancel()
+            await asyncio.wait({self._supervisor}, timeout=CONNECT_SECONDS)
+            self._supervisor = None
 
     @property
     def connected(self) -> bool:
