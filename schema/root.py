@@ -2,7 +2,6 @@
 
 import strawberry
 from strawberry import relay
-from strawberry.printer import print_schema
 from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import merge_types
 
@@ -43,8 +42,3 @@ schema = strawberry.Schema(
     ),
     config=StrawberryConfig(scalar_map=scalar_map()),
 )
-
-
-def sdl() -> str:
-    """The schema in GraphQL's own language, as `schema.graphql` has it."""
-    return print_schema(schema) + "\n"

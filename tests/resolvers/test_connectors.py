@@ -11,25 +11,17 @@ from domain.connectors import Connector, ConnectorState, open_secrets, registry
 from domain.identity import HOME_WORKSPACE_ID, Viewer
 from infra.system import SystemClock
 from tests import factories
-from tests.resolvers.world import World, connector_id, echo, living, uuid_of
-
-FACTS = """... on Connector {
-  id name url protocol venue enabled state method body pollingIntervalMs subscribeFrames staleAfterMs mapping authType
-  signing secretFields version createdAt updatedAt status { state since lastError connectorId connector { name } }
-}"""
-FAULT = "... on InvalidInput { field reason }"
-URL = "wss://stream.example.com/ws"
-
-
-async def create(world: World, name: str = "Prices", url: str = URL, **values: Any) -> Any:
-    return await world.do("createConnector", FACTS + FAULT, name=name, url=url, **values)
-
-
-async def created(world: World, **values: Any) -> str:
-    connector = await create(world, **values)
-    assert connector["__typename"] == "Connector", connector
-    id: str = connector["id"]
-    return id
+from tests.resolvers.world import (
+    FACTS,
+    FAULT,
+    URL,
+    World,
+    connector_id,
+    create,
+    created,
+    living,
+    uuid_of,
+)
 
 
 async def secrets_of(world: World, id: str) -> Any:
@@ -348,163 +340,6 @@ async def test_a_deleted_connector_is_gone_with_its_status(world: World):
     assert (await world.ask("query($id: ID!) { node(id: $id) { id } }", id=id))["node"] is None
     assert world.changes.told == [uuid_of(id)]
     await created(world)
-
-
-TEST = """... on ConnectorTest { ok durationMs frame frameBytes error messageCount
-  messages { exchange instrument type price data detail { __typename } } } ... on InvalidInput { field }"""
-
-
-async def test_a_test_shows_what_comes_and_stores_nothing(world: World):
-    mapping = {"instrument": {"value": "BTC-USD"}, "price": "price"}
-    async with echo() as url:
-        seen = await world.do(
-            "testConnector", TEST, configuration={"name": "x", "url": url, "mapping": mapping}
-        )
-        assert seen["ok"], seen
-        assert seen["messageCount"] == 1
-        assert seen["messages"][0].items() >= {"instrument": "BTC-USD", "price": "1.5"}.items()
-        assert seen["frame"].startswith('{"price":"1.5"')
-        id = await created(world, url=url, mapping=mapping)
-        assert (await world.do("testConnector", TEST, id=id))["ok"]
-        changes = {"id": id, "mapping": {**mapping, "instrument": {"value": "ETH-USD"}}}
-        seen = await world.do("testConnector", TEST, changes=changes)
-        assert seen["messages"][0]["instrument"] == "ETH-USD"
-    data = await world.ask("{ messages { totalCount } connectors { edges { node { version } } } }")
-    assert data == {
-        "messages": {"totalCount": 0},
-        "connectors": {"edges": [{"node": {"version": 1}}]},
-    }
-
-
-async def test_a_test_never_shows_what_the_source_echoes_of_the_secrets(world: World):
-    async with echo() as url:
-        seen = await world.do(
-            "testConnector",
-            TEST,
-            configuration={
-                "name": "x",
-                "url": url,
-                "authType": "BEARER",
-                "bearerToken": "token-4711",
-                "headers": [{"name": "X-Key", "value": "header-4711"}],
-                "queryParameters": [{"name": "k", "value": "parameter-4711"}],
-            },
-        )
-    assert seen["ok"], seen
-    assert "***" in seen["frame"]
-    assert "4711" not in str(seen)
-
-
-async def test_a_test_says_what_went_wrong(world: World):
-    seen = await world.do(
-        "testConnector", TEST, configuration={"name": "x", "url": "http://127.0.0.1:1/"}
-    )
-    assert (seen["ok"], seen["messages"], seen["frame"]) == (False, [], None)
-    assert seen["error"]
-
-
-async def test_a_test_takes_exactly_one_source(world: World):
-    for input in ({}, {"id": "x", "configuration": {"name": "x", "url": URL}}, {"id": None}):
-        _, errors = await world.answer(
-            "mutation($input: TestConnectorInput!) { testConnector(input: $input) { __typename } }",
-            input=input,
-        )
-        assert len(errors) == 1, input
-
-
-async def test_a_test_refuses_what_create_would(world: World):
-    seen = await world.do("testConnector", TEST, configuration={"name": "", "url": URL})
-    assert (seen["__typename"], seen["field"]) == ("InvalidInput", "name")
-    id = await created(world)
-    seen = await world.do("testConnector", TEST, changes={"id": id})
-    assert seen["__typename"] == "NoFieldsToUpdate"
-
-
-async def names(world: World, **filter: Any) -> list[str]:
-    data = await world.ask(
-        "query($filter: ConnectorFilter) { connectors(filter: $filter) { totalCount edges { node { name } } } }",
-        filter=filter,
-    )
-    found = [edge["node"]["name"] for edge in data["connectors"]["edges"]]
-    assert data["connectors"]["totalCount"] == len(found)
-    return found
-
-
-async def test_connectors_are_found_by_each_condition(world: World):
-    await created(world, name="Binance_trades", url="wss://stream.binance.com/ws")
-    await created(world, name="okx", url="wss://ws.okx.com/ws")
-    polled = await created(world, name="100% polled", url="https://api.example.com/prices")
-    await world.do("startConnector", FACTS, id=polled)
-    assert await names(world) == ["Binance_trades", "okx", "100% polled"]
-    assert await names(world, search="OKX") == ["okx"]
-    assert await names(world, search="example.com") == ["100% polled"]
-    assert await names(world, search="0%") == ["100% polled"]
-    assert await names(world, search="_") == ["Binance_trades"]
-    assert await names(world, protocols=["REST"]) == ["100% polled"]
-    assert await names(world, venues=["OKX", "BINANCE"]) == ["Binance_trades", "okx"]
-    assert await names(world, states=["STARTING"]) == ["100% polled"]
-    assert await names(world, enabled=False, protocols=["WEBSOCKET"], search="w") == [
-        "Binance_trades",
-        "okx",
-    ]
-    assert await names(world, protocols=[], states=[]) == ["Binance_trades", "okx", "100% polled"]
-
-
-PAGE = """query($first: Int, $after: String, $last: Int, $before: String) {
-  connectors(first: $first, after: $after, last: $last, before: $before) {
-    edges { cursor node { name } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }"""
-
-
-async def test_connectors_page_both_ways(world: World):
-    for number in range(7):
-        await created(world, name=str(number))
-
-    async def page(**arguments: Any) -> tuple[str, dict[str, Any]]:
-        found = (await world.ask(PAGE, **arguments))["connectors"]
-        return "".join(edge["node"]["name"] for edge in found["edges"]), found["pageInfo"]
-
-    first, info = await page(first=3)
-    assert (first, info["hasNextPage"], info["hasPreviousPage"]) == ("012", True, False)
-    second, info = await page(first=3, after=info["endCursor"])
-    assert (second, info["hasNextPage"], info["hasPreviousPage"]) == ("345", True, True)
-    third, end = await page(first=3, after=info["endCursor"])
-    assert (third, end["hasNextPage"]) == ("6", False)
-    back, info = await page(last=2, before=end["startCursor"])
-    assert (back, info["hasPreviousPage"]) == ("45", True)
-    assert (await page(last=3))[0] == "456"
-    assert (await page(first=0))[0] == ""
-    assert (await page())[0] == "0123456"
-
-
-BAD_PAGES: list[tuple[dict[str, Any], str]] = [
-    ({"first": 1001}, "first"),
-    ({"first": -1}, "first"),
-    ({"last": 1001}, "last"),
-    ({"first": 1, "last": 1}, "last"),
-    ({"after": "nonsense"}, "after"),
-    ({"before": "AAAA"}, "before"),
-    ({"after": ""}, "after"),
-    ({"after": "é"}, "after"),
-]
-
-
-async def test_a_bad_page_names_its_argument(world: World):
-    for arguments, field in BAD_PAGES:
-        refused = await world.refused(PAGE, **arguments)
-        assert refused == {"code": "BAD_USER_INPUT", "field": field}
-
-
-async def test_a_page_of_connectors_with_statuses_is_two_statements(world: World):
-    for number in range(20):
-        await created(world, name=str(number))
-    world.database.statements.clear()
-    await world.ask(
-        "{ connectors { edges { node { name state status { state connector { name status { state } } } } } } }"
-    )
-    assert len(world.database.statements) <= 4
-    world.database.statements.clear()
-    await world.ask("{ connectors { edges { node { name state status { state } } } } }")
-    assert len(world.database.statements) == 2
 
 
 async def test_the_home_workspace_is_the_viewers(world: World):

@@ -11,8 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loguru import logger
 
-from tests.resolvers.test_connectors import FACTS, FAULT, TEST
-from tests.resolvers.world import World, echo
+from tests.resolvers.world import FACTS, FAULT, TEST, World, echo
 
 SINGLE = ("apiKey", "apiSecret", "passphrase", "bearerToken", "username", "password")
 NEEDS = {"NONE": None, "API_KEY": "apiKey", "BEARER": "bearerToken", "BASIC": "username"}

@@ -34,9 +34,21 @@ from resolvers import ids
 from resolvers.context import Context, Services
 from schema.errors import top_level
 from schema.root import schema
+from tests import factories
 from tests.infra.postgres.writing import writing
 
 VIEWER = Viewer(HOME_WORKSPACE_ID)
+FACTS = """... on Connector {
+  id name url protocol venue enabled state method body pollingIntervalMs subscribeFrames staleAfterMs mapping authType
+  signing secretFields version createdAt updatedAt status { state since lastError connectorId connector { name } }
+}"""
+FAULT = "... on InvalidInput { field reason }"
+TEST = """... on ConnectorTest { ok durationMs frame frameBytes error messageCount
+  messages { exchange instrument type price data detail { __typename } } } ... on InvalidInput { field }"""
+URL = "wss://stream.example.com/ws"
+MESSAGE = """id connectorId connector { name } exchange instrument type price quantity side sequence eventTime receivedAt data
+  detail { __typename ... on QuoteDetail { bid bidQuantity ask askQuantity }
+    ... on CandleDetail { open interval start closed } ... on BookDetail { snapshot bids { price quantity } } }"""
 
 
 class CountedDatabase(Database):
@@ -195,3 +207,23 @@ def uuid_of(id: str) -> UUID:
 def connector_id(key: UUID) -> str:
     """The global id of a connector."""
     return ids.global_id("Connector", key)
+
+
+async def create(world: World, name: str = "Prices", url: str = URL, **values: Any) -> Any:
+    return await world.do("createConnector", FACTS + FAULT, name=name, url=url, **values)
+
+
+async def created(world: World, **values: Any) -> str:
+    connector = await create(world, **values)
+    assert connector["__typename"] == "Connector", connector
+    id: str = connector["id"]
+    return id
+
+
+async def store(world: World, count: int, **values: Any) -> list[Any]:
+    """Messages a millisecond apart, numbered by their sequence."""
+    messages = factories.messages(count, **values)
+    for number, message in enumerate(messages):
+        message.sequence = str(number)
+    await factories.store(world.database, messages)
+    return messages

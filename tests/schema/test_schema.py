@@ -18,8 +18,9 @@ from graphql import (
 from strawberry.types import get_object_definition
 
 from domain.errors import DomainError
+from infra.web.sdl import printed
 from schema.errors import Error, ErrorCode
-from schema.root import schema, sdl
+from schema.root import schema
 
 TYPES = {
     name: type
@@ -54,11 +55,11 @@ def test_everything_has_a_description_a_client_can_use():
 
 def test_the_committed_sdl_is_the_schema():
     committed = Path(__file__).parents[2] / "schema.graphql"
-    assert committed.read_text() == sdl(), "run: penstock schema print > schema.graphql"
+    assert committed.read_text() == printed(), "run: penstock schema print > schema.graphql"
 
 
 def test_the_sdl_is_a_schema_by_itself():
-    text = sdl().replace("directive @oneOf on INPUT_OBJECT\n", "")
+    text = printed().replace("directive @oneOf on INPUT_OBJECT\n", "")
     assert set(build_schema(text).type_map) == set(schema._schema.type_map)
 
 
@@ -163,7 +164,7 @@ def test_the_contracts_arguments_are_kept(field, arguments):
 
 
 def test_a_page_of_messages_begins_with_the_newest():
-    assert "order: MessageOrder = NEWEST_FIRST" in sdl()
+    assert "order: MessageOrder = NEWEST_FIRST" in printed()
 
 
 def test_the_members_of_the_event_union_are_the_contract():

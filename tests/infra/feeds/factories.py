@@ -301,3 +301,9 @@ async def a_source(
 
 def ids(connectors: list[Connector]) -> set[UUID]:
     return {connector.id for connector in connectors}
+
+
+async def trade_by_trade(connection: ServerConnection, exchange: Exchange) -> None:
+    first = 100 * len(exchange.connections)
+    for number in range(first, first + 3):
+        await connection.send(a_trade(number))
