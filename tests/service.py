@@ -46,6 +46,8 @@ class Service:
         self._launch()
         if "--port" in self._command:
             self.port = int(await self._logged("Penstock is ready: http://"))
+        elif self._command[1] == "ingest":
+            await self._logged("Running connectors")
         return self
 
     async def stop(self) -> int:

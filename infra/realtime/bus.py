@@ -23,6 +23,7 @@ HEARTBEAT_SECONDS = 1.0
 SILENCE_SECONDS = 4.0
 PUBLISH_SECONDS = 5.0
 CONNECT_SECONDS = 10.0
+CLOSE_SECONDS = 3.0
 RETRY_SECONDS = 0.2
 
 
@@ -116,11 +117,11 @@ class Bus:
                 self._connected.set()
                 await session
             except Exception as error:  # noqa: BLE001 - whatever broke it, the bus is rebuilt
-                logger.warning("Bus connection lost: {}", error or type(error).__name__)
+                logger.warning("Bus connection lost: {!r}", _cause(error))
             finally:
                 self._connected.clear()
                 self._broadcast = None
-                await stack.aclose()
+                await self._close(stack)
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _connect(self, stack: AsyncExitStack) -> Awaitable[None]:
@@ -128,7 +129,7 @@ class Bus:
             on=Exception, attempts=None, timeout=None, wait_initial=RETRY_SECONDS, wait_max=5.0
         ):
             with attempt:
-                await stack.aclose()
+                await self._close(stack)
                 async with asyncio.timeout(CONNECT_SECONDS):
                     broadcast = Broadcast(self.url)
                     stack.push_async_callback(self._disconnect, broadcast)
@@ -145,6 +146,13 @@ class Bus:
             for pump in pumps:
                 tasks.create_task(pump())
             tasks.create_task(self._watch(broadcast))
+
+    async def _close(self, stack: AsyncExitStack) -> None:
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await stack.aclose()
+        except Exception as error:  # noqa: BLE001 - whom one unsubscribes from may be away
+            logger.debug("Bus did not close cleanly: {}", error)
 
     async def _disconnect(self, broadcast: Broadcast) -> None:
         try:
@@ -180,3 +188,9 @@ class Bus:
             async with asyncio.timeout(SILENCE_SECONDS):
                 await self._heard.wait()
             await asyncio.sleep(HEARTBEAT_SECONDS)
+
+
+def _cause(error: Exception) -> Exception:
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error

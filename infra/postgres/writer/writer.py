@@ -310,15 +310,18 @@ class BatchWriter:
 
     async def _tell(self, announcement: Announcement) -> None:
         # A bus that did not answer is not waited for again until it does: the next batch is waiting for this.
-        seconds = ANNOUNCE_SECONDS if self._heard else IMPATIENT_ANNOUNCE_SECONDS
-        self._heard = False
+        heard, self._heard = self._heard, False
+        seconds = ANNOUNCE_SECONDS if heard else IMPATIENT_ANNOUNCE_SECONDS
         try:
             async with asyncio.timeout(seconds):
                 await self._announce(announcement)
             self._heard = True
         except Exception as error:  # noqa: BLE001 - stored is stored; readers heal from the database
             self._stats.unannounced += 1
-            logger.warning("Commit up to {} was not announced: {!r}", announcement.last_id, error)
+            level = "WARNING" if heard else "DEBUG"  # once an outage, not once a commit
+            logger.log(
+                level, "Commit up to {} was not announced: {!r}", announcement.last_id, error
+            )
 
     def _note(self, error: Exception) -> None:
         self._stats.last_error = repr(error)
