@@ -1,6 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import cycle
 
 import pytest
@@ -13,7 +13,7 @@ from websockets.frames import Frame, Opcode
 from websockets.utils import accept_key
 
 from infra.feeds.frames import Cut, FrameConnection
-from tests.infra.feeds.factories import Exchange, an_exchange
+from tests.infra.feeds.factories import Exchange, an_exchange, eventually
 
 LIMIT = 5_000
 GREETING = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -199,3 +199,18 @@ async def test_fragments_without_end_are_counted_and_not_kept() -> None:
 
     async with an_exchange(play) as exchange, opened(exchange.url) as connection:
         assert await read(connection, 2) == [Cut(b"y" * LIMIT, 2_000_000), b"next"]
+
+
+async def test_a_message_without_end_is_not_kept_beyond_the_limit() -> None:
+    async def play(connection: ServerConnection, exchange: Exchange) -> None:
+        async def parts() -> AsyncIterator[bytes]:
+            for _ in range(2_000):
+                yield b"y" * 100
+            await connection.wait_closed()
+
+        with suppress(ConnectionClosed):
+            await connection.send(parts())
+
+    async with an_exchange(play) as exchange, opened(exchange.url) as connection:
+        await eventually(lambda: connection._length == 200_000)
+        assert sum(len(part) for part in connection._parts) <= LIMIT + 100

@@ -3,6 +3,7 @@ import gzip
 import hashlib
 import hmac
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import pairwise
@@ -12,6 +13,7 @@ import pytest
 
 from domain.connectors import AuthType, ConnectorState, HttpMethod, Secrets
 from domain.messages import QuarantineReason
+from infra.feeds.backoff import Backoff
 from infra.feeds.budget import RateBudget
 from infra.feeds.guard import Guard
 from infra.feeds.rest import PollOptions
@@ -183,6 +185,17 @@ async def test_server_errors_are_tried_again_until_they_pass() -> None:
         await read.shelf.wait_for(1)
     assert read.states == ["STARTING", "RECONNECTING", "RUNNING"]
     assert read.keeper.reconnects == 2
+
+
+async def test_failing_polls_are_spaced_by_the_backoff_and_stay_on_schedule() -> None:
+    options = replace(POLL, backoff=Backoff(0.25, 0.25), random=lambda: 1.0)
+    async with (
+        a_source(lambda asked, source: (500, {}, b"")) as source,
+        reading(poll(source, polling_interval_ms=100), poll=options),
+    ):
+        await eventually(lambda: len(source.asked) == 4)
+    steps = [later.at - earlier.at for earlier, later in pairwise(source.asked)]
+    assert steps == pytest.approx([0.3, 0.3, 0.3], abs=0.06)
 
 
 async def test_an_answer_past_the_size_limit_is_cut_and_quarantined() -> None:
