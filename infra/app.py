@@ -29,7 +29,7 @@ from infra.postgres.stream_log import StreamLog
 from infra.process import settle
 from infra.realtime.sharing import Shares
 from infra.settings import Settings
-from infra.startup import listen
+from infra.startup import is_loopback, listen
 from infra.web.documents import Documents, Limits
 from infra.web.errors import ErrorFormatter
 from infra.web.health import Check, Health
@@ -145,6 +145,7 @@ async def _serve(stack: AsyncExitStack, parts: Parts, listener: socket.socket) -
         health,
         metrics,
         cors_origins=settings.cors_origins,
+        allowed_hosts=settings.allowed_hosts if is_loopback(listener) else None,
         slow_operation_ms=settings.slow_operation_ms,
     )
     await stack.enter_async_context(serving(application, listener))

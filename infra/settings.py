@@ -50,8 +50,14 @@ class Settings(BaseSettings):
     )
     cors_origins: Annotated[list[str], NoDecode] = Field(
         default=[],
-        description="Origins whose pages may call the API, comma-separated, such as "
-        "`https://app.example.com`; `*` for all. Unset: none but its own.",
+        description="Origins whose pages may call the API, over HTTP and WebSocket, comma-separated, such "
+        "as `https://app.example.com`; `*` for all. Unset: none but its own.",
+    )
+    allowed_hosts: Annotated[list[str], NoDecode] = Field(
+        default=[],
+        description="Names by which the service may be called while it listens on a loopback address, "
+        "beside `localhost` and addresses, comma-separated, such as a local proxy's "
+        "`api.example.com`; `*` for all. On any other address every name is taken.",
     )
     bus_url: SecretStr = Field(
         default=SecretStr("memory://"),
@@ -173,7 +179,7 @@ class Settings(BaseSettings):
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
-    @field_validator("cors_origins", "encryption_keys", mode="before")
+    @field_validator("cors_origins", "allowed_hosts", "encryption_keys", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

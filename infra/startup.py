@@ -3,6 +3,7 @@
 import errno
 import socket
 from collections.abc import Iterator
+from ipaddress import ip_address
 
 import asyncpg
 from alembic.util.exc import CommandError
@@ -48,6 +49,11 @@ def listen(host: str, port: int) -> socket.socket:
                 why = f"cannot be listened on: {error.strerror}"
         raise CannotRun(f"{place} {why}") from None
     return listener
+
+
+def is_loopback(listener: socket.socket) -> bool:
+    """Whether only this machine can reach a listening socket."""
+    return ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback
 
 
 async def require_database(url: str) -> int:

@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Lifespan
 
+from infra.web.callers import Callers
 from infra.web.graphiql import Graphiql
 from infra.web.health import Health
 from infra.web.http import GraphQLEndpoint
@@ -29,12 +30,16 @@ def create_web(
     metrics: Metrics,
     *,
     cors_origins: Sequence[str] = (),
+    allowed_hosts: Sequence[str] | None = None,
     slow_operation_ms: float = 500,
     body_limit: int = 16 * 1024 * 1024,
     timeout_seconds: float = 30.0,
     lifespan: Lifespan[Starlette] | None = None,
 ) -> Starlette:
-    """The application over one schema's operations; `websocket` serves `/graphql` to sockets."""
+    """The application over one schema's operations; `websocket` serves `/graphql` to sockets.
+
+    `allowed_hosts` are names the service may be called by beside `localhost` and addresses; None: any.
+    """
     graphiql = Graphiql()
     endpoint = GraphQLEndpoint(operations, metrics, graphiql.page, body_limit, timeout_seconds)
     routes = [
@@ -46,7 +51,10 @@ def create_web(
         Route("/readyz", health.readyz, methods=["GET"]),
         Route("/metrics", metrics.endpoint, methods=["GET"]),
     ]
-    middleware = [Middleware(Requests, slow_ms=slow_operation_ms)]
+    middleware = [
+        Middleware(Requests, slow_ms=slow_operation_ms),
+        Middleware(Callers, origins=cors_origins, hosts=allowed_hosts),
+    ]
     if cors_origins:
         middleware.append(
             Middleware(

@@ -239,7 +239,7 @@ async def test_leaving_frees_the_subscriptions(service: Service) -> None:
 async def gauges(service: Service) -> tuple[int, int]:
     """Subscriptions and sockets that the service counts."""
     reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
-    writer.write(b"GET /metrics HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+    writer.write(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
     lines = (await reader.read()).decode().splitlines()
     writer.close()
     await writer.wait_closed()
