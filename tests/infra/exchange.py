@@ -1,6 +1,7 @@
 """An exchange of the test's own: a WebSocket server that sends byte by byte what a test says."""
 
 import asyncio
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -36,6 +37,12 @@ class Exchange:
         for frame in frames:
             for connection in list(self._here):
                 await connection.send(frame, text=text)
+
+    async def send_parts(self, parts: Sequence[str]) -> None:
+        """Send one message in fragments."""
+        await self.connected()
+        for connection in list(self._here):
+            await connection.send(parts)
 
     async def __aenter__(self) -> Self:
         self._server = await serve(

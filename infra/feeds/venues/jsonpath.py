@@ -15,6 +15,7 @@ from jmespath.exceptions import JMESPathError
 from infra.feeds.venues import wire
 
 PATH_LIMIT = 200
+INTEGER_DIGITS = 1_000  # Python refuses to read integers of many more
 BUILT_LIMIT = 2  # lists a path may build: more could double what they select, again and again
 
 
@@ -23,6 +24,10 @@ def _decimal(text: str) -> Decimal | str:
         return Decimal(text)
     except InvalidOperation:  # an exponent beyond all bounds
         return text
+
+
+def _whole(text: str) -> int | Decimal:
+    return int(text) if len(text) <= INTEGER_DIGITS else Decimal(text)
 
 
 class Functions(functions.Functions):
@@ -55,7 +60,7 @@ def tree(frame: bytes) -> Any:
     except msgspec.ValidationError:  # a whole number too long for msgspec
         _raw(frame)
         try:
-            return json.loads(frame, parse_float=_decimal)
+            return json.loads(frame, parse_float=_decimal, parse_int=_whole)
         except ValueError as error:
             raise wire.malformed(str(error)) from None
 
