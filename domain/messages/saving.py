@@ -52,7 +52,7 @@ def check_new_messages(messages: Sequence[NewMessage]) -> None:
         fault = _fault_of(message)
         if fault is not None:
             name, reason = fault
-            raise InvalidInput(field=f"messages[{index}].{name}", reason=reason)
+            raise InvalidInput(field=f"messages.{index}.{name}", reason=reason)
 
 
 def _fault_of(message: NewMessage) -> tuple[str, str] | None:

@@ -56,7 +56,7 @@ def test_these_cannot(field: str, values: dict[str, Any]) -> None:
     bad = NewMessage(**{"instrument": "BTC-USDT", **values})
     with pytest.raises(InvalidInput) as refusal:
         check_new_messages([GOOD, bad])
-    assert refusal.value.field == f"messages[1].{field}"
+    assert refusal.value.field == f"messages.1.{field}"
 
 
 @pytest.mark.parametrize("messages", [[], [GOOD] * (SAVE_LIMIT + 1)])

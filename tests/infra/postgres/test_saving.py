@@ -143,7 +143,7 @@ async def test_ten_thousand_are_one_transaction_and_none_of_them_may_be_wrong(
     async with saving(database) as (_, saver):
         with pytest.raises(InvalidInput) as refusal:
             await saver.save(VIEWER, connector_id, "mine", messages, "k")
-        assert refusal.value.field == "messages[9999].price"
+        assert refusal.value.field == "messages.9999.price"
         assert await sequences(database) == []
         saved = await saver.save(VIEWER, connector_id, "mine", new(*range(10_000)), "k")
     assert saved.saved_count == 10_000
