@@ -21,6 +21,7 @@ from graphql.execution import Executor, create_source_event_stream
 from infra.realtime.sharing import Shares
 from infra.realtime.streams import Stream
 from infra.web.execution import PlainFieldsExecutor, encode, execute_event
+from infra.web.introspection import Introspection, asks_about_schema
 from infra.web.selections import Document
 
 FormatErrors = Callable[[Sequence[GraphQLError], str, str | None], list[dict[str, Any]]]
@@ -100,6 +101,7 @@ class Operations:
         self._shares = shares
         self._format_errors = format_errors
         self._compile = compile_plain_fields
+        self._introspection = Introspection()
 
     def prepare(self, request: Request, request_id: str) -> Prepared:
         """Parse, validate and bind variables; raises RequestRefused."""
@@ -119,6 +121,8 @@ class Operations:
 
     async def execute(self, prepared: Prepared) -> ExecutionResult:
         """Run a query or mutation."""
+        if asks_about_schema(prepared.executor):
+            return await self._introspection.answer(prepared.request.query, prepared.executor)
         result = prepared.executor.execute_operation()
         if isinstance(result, ExecutionResult):
             return result
