@@ -2,10 +2,13 @@
 
 import asyncio
 import time
+from weakref import WeakValueDictionary
 
 from limits import RateLimitItemPerSecond
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import MovingWindowRateLimiter
+
+from infra.feeds.faults import SourceFailed
 
 REQUESTS_PER_SECOND = 20
 SHORTEST_WAIT_SECONDS = 0.005
@@ -19,16 +22,18 @@ class RateBudget:
         self._limit = RateLimitItemPerSecond(requests_per_second)
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
         self._paused_until: dict[str, float] = {}
+        self._lines: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def acquire(self, host: str) -> None:
-        """Wait for the host's next free place; as long as the host's own pause lasts."""
-        while True:
-            pause = self.pause_seconds(host)
-            if pause > 0:
-                await asyncio.sleep(pause)
-            elif await self._limiter.hit(self._limit, host):
-                return
-            else:
+        """Wait in line for the host's next free place; raises SourceFailed while it wants to be left alone."""
+        line = self._lines.get(host)
+        if line is None:
+            line = self._lines[host] = asyncio.Lock()
+        async with line:  # first come, first served: an eager connector does not starve the others
+            while True:
+                self._check_pause(host)
+                if await self._limiter.hit(self._limit, host):
+                    return
                 window = await self._limiter.get_window_stats(self._limit, host)
                 wait = window.reset_time - time.time()
                 await asyncio.sleep(min(max(wait, SHORTEST_WAIT_SECONDS), 1.0))
@@ -42,6 +47,15 @@ class RateBudget:
             }
         until = time.monotonic() + seconds
         self._paused_until[host] = max(until, self._paused_until.get(host, 0.0))
+
+    def _check_pause(self, host: str) -> None:
+        left = self.pause_seconds(host)
+        if left > 0:
+            raise SourceFailed(
+                f"{host} asked to be left alone for {left:.0f} s more",
+                lasting=False,
+                wait_seconds=left,
+            )
 
     def pause_seconds(self, host: str) -> float:
         """How long the host is still to be left alone."""

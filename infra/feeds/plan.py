@@ -10,7 +10,7 @@ from domain.connectors import Connector, Secrets
 from infra.feeds.arrival import Lease
 from infra.feeds.backoff import Backoff
 from infra.feeds.rest import PollOptions
-from infra.feeds.sequences import WINDOW, StoredKey
+from infra.feeds.sequences import StoredKey
 from infra.feeds.socket import SocketOptions
 from infra.feeds.store import Loaded
 
@@ -55,7 +55,8 @@ class RuntimeOptions:
     settle_seconds: float = 2.0
     drain_seconds: float = 4.0
     frame_limit: int = 1_048_576
-    window: int = WINDOW
+    preloaded_keys: int = 16_384
+    loads_at_once: int = 4
     backoff: Backoff = field(default_factory=Backoff)
     socket: SocketOptions = field(default_factory=SocketOptions)
     poll: PollOptions = field(default_factory=PollOptions)

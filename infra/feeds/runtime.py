@@ -72,6 +72,7 @@ class Runtime:
         self._running: dict[UUID, _Running] = {}
         self._ending: dict[UUID, asyncio.Task[None]] = {}
         self._renewed_at = 0.0
+        self._loading = asyncio.Semaphore(options.loads_at_once)
         self._wake = asyncio.Event()
         self._looker: asyncio.Task[None] | None = None
         self._helpers: list[asyncio.Task[None]] = []
@@ -271,7 +272,8 @@ class Runtime:
 
     async def _run(self, running: _Running) -> bool:
         """Load the connector and read its source; False when it is gone."""
-        async with asyncio.timeout(self._options.load_seconds):
+        # In turn: hundreds taken over at once would wait for the pool until none of them is in time.
+        async with self._loading, asyncio.timeout(self._options.load_seconds):
             loaded = await self._store.load(running.lease.connector_id)
             if loaded is None:
                 return False
@@ -297,7 +299,7 @@ class Runtime:
         known = self._book.get(lease)
         if known is not None:
             return known
-        keys = await self._store.recent_keys(lease.connector_id, self._options.window)
+        keys = await self._store.recent_keys(lease.connector_id, self._options.preloaded_keys)
         keeper = self._book.open(lease, loaded.status)
         keeper.sequences.preload(keys)
         return keeper

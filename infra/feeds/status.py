@@ -290,7 +290,8 @@ class StatusBook:
         else:
             for status in fresh:
                 self._shown[status.connector_id] = _facts(status)
-        for status in (*changes, *(status for status in fresh if status not in changes)):
+        told = {status.connector_id: status for status in changes}
+        for status in (*changes, *(one for one in fresh if told.get(one.connector_id) != one)):
             self._publish(status)
 
     def _close_lapsed(self) -> None:

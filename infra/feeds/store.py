@@ -9,9 +9,13 @@ from domain.messages import MessageType
 from infra.feeds.sequences import StoredKey
 from infra.postgres.database import Database
 
+# The newest messages, then those of them with a key: most streams have none, and finding none takes a whole history.
 _RECENT_KEYS = """
-    select key, instrument, type, sequence from messages
-    where connector_id = $1 and key is not null order by id desc limit $2
+    select key, instrument, type, sequence from (
+        select id, key, instrument, type, sequence from messages
+        where connector_id = $1 order by id desc limit $2
+    ) recent
+    where key is not null order by id desc
 """
 _SAVE = """
     update connector_status set
@@ -23,6 +27,7 @@ _SAVE = """
 """
 _ENABLED = "select enabled from connectors where id = $1"
 _SECONDS = 10.0
+_TYPES = {type.value: type for type in MessageType}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +65,10 @@ class ConnectorStore:
         return enabled
 
     async def recent_keys(self, connector_id: UUID, limit: int) -> list[StoredKey]:
-        """Keys of its last stored messages, newest first."""
+        """Keys of its last `limit` stored messages, of those that have one, newest first."""
         rows = await self._database.pool.fetch(_RECENT_KEYS, connector_id, limit, timeout=_SECONDS)
         return [
-            StoredKey(key, instrument, MessageType(type), sequence)
+            StoredKey(key, instrument, _TYPES[type], sequence)
             for key, instrument, type, sequence in rows
         ]
 

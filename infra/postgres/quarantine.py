@@ -7,17 +7,20 @@ from uuid import UUID
 
 import asyncpg
 import orjson
+from loguru import logger
 
 from domain.connectors import Venue
 from domain.errors import NotFound
 from domain.identity import Viewer
 from domain.messages import CannotNormalise, ReplayedQuarantine, Tick
+from domain.positions import first_id_at
 from infra.feeds.arrival import Arrival
 from infra.postgres.writer import NO_LEASE, BatchWriter, Job, JobResult, LeasesMoved
 from infra.postgres.writer.faults import is_refused
 
 REPLAY_LIMIT = 1000
 FRAMES_AT_ONCE = 20
+MESSAGES_NEAR = 10_000
 REPLAY_SECONDS = 30.0
 
 Normalise = Callable[[Venue, bytes, str, dict[str, Any] | None], list[Tick]]
@@ -31,6 +34,17 @@ _HELD_IDS = """
 _FRAMES = """
     select id, received_at, source, frame from quarantined_frames
     where id = any($1::uuid[]) order by received_at, id
+"""
+# What a frame says may be stored already: by another of its time, or by the first that came after the fix.
+_STORED = """
+    select key from (
+        (select key from messages where connector_id = $1 and id < $3 order by id desc limit $4)
+        union all
+        (select key from messages where connector_id = $1 and id >= $3 order by id limit $4)
+        union all
+        (select key from messages where connector_id = $1 order by id desc limit $4)
+    ) near
+    where key = any($2::text[])
 """
 _CONNECTOR = """
     select url, venue, mapping from connectors where id = $1 and workspace_id = $2
@@ -74,43 +88,47 @@ class Quarantine:
             frames = await self._pool.fetch(
                 _FRAMES, held[start : start + FRAMES_AT_ONCE], timeout=REPLAY_SECONDS
             )
-            readable = await self._read(viewer, connector_id, connector, frames, seen)
+            said = await self._read(connector, frames)
+            seen |= await self._stored(connector_id, said)
+            readable = [
+                (frame["id"], _arrival(viewer, connector_id, frame, ticks, seen))
+                for frame, ticks in said
+            ]
             for result in await self._store(connector_id, readable):
                 replayed += result.frame_count
                 stored += result.message_count
         return ReplayedQuarantine(replayed, stored, len(held) - replayed)
 
     async def _read(
-        self,
-        viewer: Viewer,
-        connector_id: UUID,
-        connector: asyncpg.Record,
-        frames: Sequence[asyncpg.Record],
-        seen: set[str],
-    ) -> list[tuple[UUID, Arrival]]:
-        """What the frames say, those left out that are still not understood, and what was said twice."""
+        self, connector: asyncpg.Record, frames: Sequence[asyncpg.Record]
+    ) -> list[tuple[asyncpg.Record, list[Tick]]]:
+        """What the frames say, those left out that are still not understood."""
         venue = Venue(connector["venue"])
         mapping = None if connector["mapping"] is None else orjson.loads(connector["mapping"])
-        readable = []
+        said = []
         for frame in frames:
             await asyncio.sleep(0)  # frames are large, and reading one does not pause
+            source = frame["source"] or connector["url"]
             try:
-                ticks = self._normalise(
-                    venue, frame["frame"], frame["source"] or connector["url"], mapping
-                )
+                said.append((frame, self._normalise(venue, frame["frame"], source, mapping)))
             except CannotNormalise:
                 continue
-            arrival = Arrival(
-                workspace_id=viewer.workspace_id,
-                connector_id=connector_id,
-                epoch=NO_LEASE,
-                received_at=frame["received_at"],
-                ticks=[tick for tick in ticks if tick.key is None or tick.key not in seen],
-                frame_bytes=len(frame["frame"]),
-            )
-            seen.update(tick.key for tick in ticks if tick.key is not None)
-            readable.append((frame["id"], arrival))
-        return readable
+            except Exception as error:  # noqa: BLE001 - a normaliser's bug holds its frame, not those behind it
+                logger.opt(exception=error).error("A normaliser failed on a quarantined frame")
+        return said
+
+    async def _stored(
+        self, connector_id: UUID, said: Sequence[tuple[asyncpg.Record, list[Tick]]]
+    ) -> set[str]:
+        """Which of the frames' keys are stored, among the messages around their time and the newest."""
+        keys = {tick.key for _, ticks in said for tick in ticks if tick.key is not None}
+        if not keys:
+            return set()
+        came_at = first_id_at(min(frame["received_at"] for frame, _ in said))
+        rows = await self._pool.fetch(
+            _STORED, connector_id, list(keys), came_at, MESSAGES_NEAR, timeout=REPLAY_SECONDS
+        )
+        return {row["key"] for row in rows}
 
     async def _store(
         self, connector_id: UUID, frames: list[tuple[UUID, Arrival]]
@@ -133,3 +151,23 @@ class Quarantine:
         if len(frames) == 1:
             return []
         return [result for frame in frames for result in await self._store(connector_id, [frame])]
+
+
+def _arrival(
+    viewer: Viewer,
+    connector_id: UUID,
+    frame: asyncpg.Record,
+    ticks: Sequence[Tick],
+    seen: set[str],
+) -> Arrival:
+    """A frame's ticks without those whose key was seen; their keys are seen from now on."""
+    fresh = [tick for tick in ticks if tick.key is None or tick.key not in seen]
+    seen.update(tick.key for tick in ticks if tick.key is not None)
+    return Arrival(
+        workspace_id=viewer.workspace_id,
+        connector_id=connector_id,
+        epoch=NO_LEASE,
+        received_at=frame["received_at"],
+        ticks=fresh,
+        frame_bytes=len(frame["frame"]),
+    )

@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from time import process_time
 from uuid import UUID
 
 from domain.connectors import (
@@ -14,6 +15,7 @@ from infra.feeds.status import ERROR_LIMIT, Rate, StatusBook
 from infra.feeds.store import ConnectorStore
 from infra.postgres.database import Database
 from infra.system import SystemClock
+from tests import factories
 from tests.infra.feeds.factories import a_connector, a_lease, a_tick, eventually
 from tests.infra.feeds.processes import VAULT, save, status
 
@@ -58,6 +60,16 @@ async def test_every_change_of_state_is_published_in_order() -> None:
     states = [told.state.name for told in published]
     assert states == ["STARTING", "RUNNING", "STALE", "RECONNECTING"]
     assert [kept.state for kept in drawer.kept[0]] == [ConnectorState.RECONNECTING]
+
+
+async def test_telling_of_a_thousand_connectors_holds_nobody_up() -> None:
+    book, published, _ = a_book()
+    for _ in range(1_000):
+        a_keeper(book).happened(ConnectorEvent.STARTED)
+    began = process_time()
+    await book.flush()
+    assert process_time() - began < 0.5
+    assert len(published) == 1_000
 
 
 async def test_figures_are_stored_and_published_at_most_once_a_second() -> None:
@@ -171,6 +183,14 @@ async def test_the_newest_keys_come_first_and_a_lost_connector_is_told(database:
     connector = await save(database, a_connector("ws://x/"))
     store = ConnectorStore(database, VAULT)
     assert await store.recent_keys(connector.id, 10) == []
+    moment = datetime.now(UTC)
+    for number, key in enumerate(["t:1", "t:2", None, "t:3", None]):
+        (message,) = factories.messages(
+            1, start=moment + timedelta(seconds=number), connector_id=connector.id
+        )
+        await factories.store(database, [message])
+        await database.pool.execute("update messages set key = $2 where id = $1", message.id, key)
+    assert [stored.key for stored in await store.recent_keys(connector.id, 4)] == ["t:3", "t:2"]
     assert await store.enabled(connector.id) is True
     missing = UUID(int=1)
     assert await store.enabled(missing) is None

@@ -23,7 +23,14 @@ from domain.positions import first_id_at
 from infra.postgres.database import Database
 from infra.postgres.quarantine import Quarantine
 from tests import factories
-from tests.infra.postgres.writing import Writing, a_connector, rows, sequences, writing
+from tests.infra.postgres.writing import (
+    Writing,
+    a_connector,
+    arrival,
+    rows,
+    sequences,
+    writing,
+)
 
 VIEWER = Viewer(HOME_WORKSPACE_ID)
 
@@ -31,8 +38,10 @@ VIEWER = Viewer(HOME_WORKSPACE_ID)
 def normalise(
     venue: Venue, frame: bytes, source: str, mapping: dict[str, Any] | None
 ) -> list[Tick]:
-    """Frames are numbers, one message each; 0 says nothing, letters are not understood, 13 is refused."""
+    """Frames are numbers, one message each; 0 says nothing, letters are not understood, 13 is refused, ? is a bug."""
     assert (venue, source, mapping) == (Venue.CUSTOM, "wss://example.com/x", {"price": "p"})
+    if frame == b"?":
+        raise KeyError(frame)
     if not frame.isdigit():
         raise CannotNormalise(QuarantineReason.UNEXPECTED, "no number")
     numbers = frame.decode()
@@ -139,6 +148,26 @@ async def test_a_frame_whose_message_the_database_refuses_stays(database: Databa
         assert await quarantine.replay(VIEWER, connector_id) == ReplayedQuarantine(2, 2, 1)
     assert (await states(database))[b"13"] == "held"
     assert await sequences(database) == [1, 2]
+
+
+async def test_a_frame_that_breaks_a_normaliser_holds_up_no_other(database: Database) -> None:
+    connector_id = await held(database, b"1", b"?", b"2")
+    async with replaying(database) as (_, quarantine):
+        assert await quarantine.replay(VIEWER, connector_id) == ReplayedQuarantine(2, 2, 1)
+    assert (await states(database))[b"?"] == "held"
+
+
+@pytest.mark.parametrize("later", [timedelta(seconds=-1), timedelta(seconds=1), timedelta(days=1)])
+async def test_what_is_stored_already_is_not_stored_again(
+    database: Database, later: timedelta
+) -> None:
+    connector_id = await held(database, b"1", b"2")
+    async with replaying(database) as (w, quarantine):
+        tick = factories.tick(sequence="2", key="n:2")
+        await w.writer.put(arrival(connector_id, tick, received_at=factories.NOW + later))
+        await w.drained()
+        assert await quarantine.replay(VIEWER, connector_id) == ReplayedQuarantine(2, 1, 0)
+    assert [row["key"] for row in await rows(database)].count("n:2") == 1
 
 
 async def test_others_connectors_cannot_be_replayed(database: Database) -> None:
