@@ -102,14 +102,18 @@ async def parts_on(stack: AsyncExitStack, settings: Settings, url: str) -> Parts
     await database.connect()
     stack.push_async_callback(database.close)
 
-    bus = Bus(settings.bus_url.get_secret_value(), CODECS)
+    scope = f"@{await database.identity()}"
+    bus = Bus(settings.bus_url.get_secret_value(), CODECS, scope=scope)
     hub = Hub(PostgresMessageLog(database), clock)
     board = StatusBoard(partial(_stored_statuses, database))
     bus.receive(MESSAGES, hub.receive)
     bus.receive(STATUSES, board.receive)
     bell = ConnectorBell(bus)
     bus.receive(CONNECTORS, bell.ring)
-    await bus.start()
+    try:
+        await bus.start()
+    except TimeoutError as error:
+        raise CannotRun(f"{error}; start it, or correct PENSTOCK_BUS_URL") from None
     stack.push_async_callback(bus.stop)
     await hub.start()
     stack.push_async_callback(hub.stop)

@@ -22,6 +22,13 @@ _NOT_YET = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
 )
+_MODEST_IDENTITY = (
+    "select oid || '-' || datname from pg_database where datname = current_database()"
+)
+_IDENTITY = """
+    select system_identifier || '-' || oid from pg_control_system(), pg_database
+    where datname = current_database()
+"""
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 """An asyncpg connection, whether the pool lent it or not."""
@@ -140,6 +147,14 @@ class Database:
         if self._pool is None:
             raise RuntimeError("the database is not connected")
         return self._pool
+
+    async def identity(self) -> str:
+        """What tells this database from every other, wherever it is reached and however often restarted."""
+        try:
+            identity = await self.pool.fetchval(_IDENTITY)
+        except asyncpg.InsufficientPrivilegeError:
+            identity = await self.pool.fetchval(_MODEST_IDENTITY)
+        return str(identity)
 
     @asynccontextmanager
     async def acquire(

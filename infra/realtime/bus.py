@@ -40,12 +40,18 @@ class Codec(Protocol):
 class Bus:
     """Publishes to channels and hands what arrives to one receiver per channel.
 
-    In memory a message travels as the object it is; between processes as the channel's codec writes it.
+    In memory a message travels as the object it is; between processes as the channel's codec writes it. Only
+    buses of the same scope hear each other: the numbered databases of a Redis share their channels.
     """
 
     def __init__(
-        self, url: str, codecs: Mapping[str, Codec], connect_seconds: float = CONNECT_SECONDS
+        self,
+        url: str,
+        codecs: Mapping[str, Codec],
+        connect_seconds: float = CONNECT_SECONDS,
+        scope: str = "",
     ) -> None:
+        self._scope = scope
         self._connect_seconds = connect_seconds
         self.url = url
         self._codecs = codecs
@@ -93,7 +99,7 @@ class Bus:
         encoded = self._encoded(channel, message)
         try:
             async with asyncio.timeout(PUBLISH_SECONDS):
-                await self._broadcast.publish(channel, encoded)
+                await self._broadcast.publish(channel + self._scope, encoded)
         except OSError:
             raise
         except Exception as error:  # each backend has errors of its own
@@ -165,7 +171,7 @@ class Bus:
             logger.debug("Bus did not close cleanly: {}", error)
 
     async def _pump(self, stack: AsyncExitStack, broadcast: Broadcast, channel: str) -> Pump:
-        subscriber = await stack.enter_async_context(broadcast.subscribe(channel))
+        subscriber = await stack.enter_async_context(broadcast.subscribe(channel + self._scope))
 
         async def pump() -> None:
             while True:
@@ -184,7 +190,7 @@ class Bus:
         while True:
             self._heard.clear()
             async with asyncio.timeout(PUBLISH_SECONDS):
-                await broadcast.publish(HEARTBEAT, "")
+                await broadcast.publish(HEARTBEAT + self._scope, "")
             async with asyncio.timeout(SILENCE_SECONDS):
                 await self._heard.wait()
             await asyncio.sleep(HEARTBEAT_SECONDS)

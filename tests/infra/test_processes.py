@@ -16,7 +16,9 @@ from redis import RedisError
 from redis.asyncio import Redis
 
 from infra.replay.server import Replayer
+from tests.infra.clients import new_connector, save, ticks
 from tests.infra.trades import (
+    FOLLOW,
     KEY,
     PATIENCE_SECONDS,
     Follower,
@@ -178,3 +180,25 @@ async def test_without_a_common_bus_subscribers_hear_from_the_database(
         deployment.running(),
     ):
         await deployment.follower.more()
+
+
+async def test_deployments_that_share_a_redis_hear_only_themselves(
+    tmp_path: Path, database_url: str, empty_database_url: str
+) -> None:
+    async with (
+        RedisServer(tmp_path) as redis,
+        a_deployment(tmp_path, database_url, redis.url) as deployment,
+        deployment.running(),
+        Service(
+            tmp_path / "other",
+            database_url=empty_database_url,
+            bus_url=redis.url,
+            allow_private_addresses=True,
+        ) as other,
+        other.subscription(FOLLOW) as events,
+    ):
+        assert (await events.next())["messages"]["messages"] == []
+        await deployment.follower.more()
+        await save(other, await new_connector(other), ticks(7))
+        (heard,) = (await events.next())["messages"]["messages"]
+        assert heard["sequence"] == "7"

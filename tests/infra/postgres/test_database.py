@@ -196,3 +196,11 @@ async def test_tls_asked_for_in_the_url_is_demanded() -> None:
     assert asked[0] == bytes.fromhex("00000008 04d2162f")
     listener.close()
     await listener.wait_closed()
+
+
+async def test_databases_of_one_server_are_told_apart_wherever_they_are_reached(
+    database: Database, empty_database_url: str
+) -> None:
+    async with Database(database.url) as again, Database(empty_database_url) as other:
+        assert await database.identity() == await again.identity()
+        assert await database.identity() != await other.identity()
