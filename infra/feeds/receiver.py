@@ -139,8 +139,7 @@ class Receiver:
         try:
             await self._intake.put(arrival)
         except asyncio.CancelledError:
-            keeper.pending -= len(fresh)
-            self._sequences.forget(fresh)
+            keeper.gave_up(fresh, 0)
             raise
 
     async def _quarantine(

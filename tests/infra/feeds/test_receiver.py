@@ -1,0 +1,36 @@
+import asyncio
+import json
+
+from domain.connectors import Secrets
+from infra.feeds.receiver import Receiver
+from infra.feeds.venues import normalise
+from infra.system import RandomIds, SystemClock
+from tests.infra.feeds.factories import FRAME_LIMIT, Shelf, States, a_connector, eventually
+
+TRADE = {"e": "trade", "E": 1795249500000, "s": "BNBBTC", "t": 7, "p": "0.1", "q": "1"}
+FRAME = json.dumps(TRADE | {"T": 1795249500000, "m": True, "M": True}).encode()
+
+
+async def test_what_waits_for_the_writer_when_reading_ends_is_given_up_and_said() -> None:
+    connector, shelf = a_connector("ws://x/"), Shelf(room=0)
+    keeper = States().keeper(connector)
+    receiver = Receiver(
+        connector,
+        Secrets(),
+        keeper.lease,
+        keeper,
+        shelf,
+        normalise,
+        SystemClock(),
+        RandomIds(),
+        FRAME_LIMIT,
+    )
+    taking = asyncio.create_task(receiver.take(FRAME))
+    await eventually(lambda: keeper.pending == 1)
+    taking.cancel()
+    await asyncio.wait({taking})
+    assert (keeper.pending, keeper.shed) == (0, 1)
+
+    await shelf.make_room(1)
+    await receiver.take(FRAME)
+    assert shelf.sequences == ["7"]
