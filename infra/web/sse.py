@@ -4,11 +4,11 @@ The "distinct connections" mode of graphql-sse: one request, one operation, `nex
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 
 import orjson
-from graphql import OperationType
+from graphql import GraphQLError, OperationType
 from starlette.responses import StreamingResponse
 
 from infra.web.operations import Operations, Prepared, RequestRefused
@@ -18,36 +18,43 @@ COMPLETE = b"event: complete\ndata: \n\n"
 KEEP_ALIVE = b":\n\n"
 
 
-def event_stream(operations: Operations, prepared: Prepared) -> StreamingResponse:
+def event_stream(
+    operations: Operations, prepared: Prepared, keep_alive_seconds: float = KEEP_ALIVE_SECONDS
+) -> StreamingResponse:
     """A response that goes on until the operation or the client ends it."""
     return StreamingResponse(
-        _events(operations, prepared),
+        _events(operations, prepared, keep_alive_seconds),
         media_type="text/event-stream",
         headers={"cache-control": "no-cache", "x-accel-buffering": "no"},
     )
 
 
-async def _events(operations: Operations, prepared: Prepared) -> AsyncIterator[bytes]:
-    if prepared.kind is not OperationType.SUBSCRIPTION:
-        yield _next(operations.encode(prepared, await operations.execute(prepared)))
-        yield COMPLETE
-        return
-    yield KEEP_ALIVE
+async def _events(
+    operations: Operations, prepared: Prepared, keep_alive_seconds: float
+) -> AsyncIterator[bytes]:
     try:
-        async for chunk in _live(operations, prepared):
-            yield chunk
+        if prepared.kind is OperationType.SUBSCRIPTION:
+            yield KEEP_ALIVE
+            async for chunk in _live(operations, prepared, keep_alive_seconds):
+                yield chunk
+        else:
+            yield _next(operations.encode(prepared, await operations.execute(prepared)))
     except RequestRefused as refused:
-        errors = operations.errors(refused.errors, prepared)
-        yield _next(orjson.dumps({"errors": errors}))
+        yield _refusal(operations, prepared, refused.errors)
+    except Exception as error:  # noqa: BLE001 - told to the client, masked, and logged by `errors`
+        masked = GraphQLError("Internal error", original_error=error)
+        yield _refusal(operations, prepared, [masked])
     yield COMPLETE
 
 
-async def _live(operations: Operations, prepared: Prepared) -> AsyncIterator[bytes]:
+async def _live(
+    operations: Operations, prepared: Prepared, keep_alive_seconds: float
+) -> AsyncIterator[bytes]:
     async with aclosing(operations.subscribe(prepared)) as events:
         pending = asyncio.ensure_future(anext(events))
         try:
             while True:
-                done, _ = await asyncio.wait({pending}, timeout=KEEP_ALIVE_SECONDS)
+                done, _ = await asyncio.wait({pending}, timeout=keep_alive_seconds)
                 if not done:
                     yield KEEP_ALIVE
                     continue
@@ -62,5 +69,13 @@ async def _live(operations: Operations, prepared: Prepared) -> AsyncIterator[byt
             await asyncio.wait({pending})
 
 
+def _refusal(operations: Operations, prepared: Prepared, errors: Sequence[GraphQLError]) -> bytes:
+    return _next(orjson.dumps({"errors": operations.errors(errors, prepared)}))
+
+
 def _next(payload: bytes) -> bytes:
+    if (
+        b"\n" in payload or b"\r" in payload
+    ):  # within what a venue sent, which is passed on as it is
+        payload = b"\ndata: ".join(payload.splitlines())
     return b"event: next\ndata: " + payload + b"\n\n"
