@@ -161,6 +161,7 @@ class Hub:
 
     def _skip(self, node: int, upto: int) -> None:
         before, self.position = self.position, self.position.advanced([upto])
+        self._moved.set()
         for listener in {
             *self._unbound,
             *(one for all in self._by_instrument.values() for one in all),

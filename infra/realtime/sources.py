@@ -142,7 +142,7 @@ class EverySource:
         self._inbox.wake()
 
     def _overflow(self, before: Position, after: Position, count: int) -> None:
-        last = self._pending[-1]
+        last = self._pending[-1] if self._pending else None
         if isinstance(last, Live) and isinstance(last.event, Gap):
             last.event.before = after.encode()
             last.event.missed = (last.event.missed or 0) + count
@@ -151,6 +151,7 @@ class EverySource:
             return
         gap = Gap(before.encode(), after.encode(), count, GapReason.OVERLOAD)
         self._pending.append(Live(gap, after, None, count))
+        self._inbox.wake()
 
     async def __aiter__(self) -> AsyncIterator[Live | Mark]:
         while True:

@@ -28,6 +28,7 @@ from infra.web.operations import RequestRefused
 from infra.web.selections import Document, Selections
 
 CONDITIONS: Final = frozenset({"include", "skip"})
+ABOUT_SCHEMA: Final = frozenset({"__schema", "__type"})
 RULES: Final = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
 VALIDATION_ERRORS: Final = 50
 BYTES_PER_TOKEN: Final = 700
@@ -36,12 +37,17 @@ BYTES_PER_TOKEN: Final = 700
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a document may ask. Aliases are those of one document, root fields those of one operation."""
+    """What a document may ask. Aliases are those of one document, root fields those of one operation.
 
+    Questions about the schema cost nothing, so documents that have any may ask them again under few aliases only.
+    """
+
+    characters: int = 200_000
     tokens: int = 4_000
     depth: int = 15
     cost: int = 100_000
     aliases: int = 200
+    schema_aliases: int = 10
     root_fields: int = 50
 
 
@@ -97,6 +103,8 @@ class Documents:
             self.bytes -= dropped.size
 
     def _load(self, query: str) -> _Entry:
+        if len(query) > self._limits.characters:
+            raise RequestRefused([_too_long(self._limits.characters, "characters")])
         try:
             parsed = parse(query, max_tokens=self._limits.tokens)
         except GraphQLSyntaxError as error:
@@ -121,10 +129,12 @@ class Documents:
 
 def _syntax_error(error: GraphQLSyntaxError, tokens: int) -> GraphQLError:
     if "tokens. Parsing aborted" in error.message:
-        return too_complex(
-            f"The document is longer than {tokens} tokens; send long values as variables"
-        )
+        return _too_long(tokens, "tokens")
     return error
+
+
+def _too_long(limit: int, unit: str) -> GraphQLError:
+    return too_complex(f"The document is longer than {limit} {unit}; send long values as variables")
 
 
 class _Walk(Visitor):
@@ -134,10 +144,12 @@ class _Walk(Visitor):
         super().__init__()
         self.conditions: set[str] = set()
         self.aliases = 0
+        self.about_schema = False
         self.root_fields = 0
 
     def enter_field(self, node: FieldNode, *_: Any) -> None:
         self.aliases += node.alias is not None
+        self.about_schema |= node.name.value in ABOUT_SCHEMA
 
     def enter_operation_definition(self, node: OperationDefinitionNode, *_: Any) -> None:
         self.root_fields = max(self.root_fields, _fields(node.selection_set))
@@ -149,8 +161,9 @@ class _Walk(Visitor):
                     self.conditions.add(argument.value.name.value)
 
     def check(self, limits: Limits) -> GraphQLError | None:
-        if self.aliases > limits.aliases:
-            return too_complex(f"{self.aliases} aliases; at most {limits.aliases} are allowed")
+        aliases = limits.schema_aliases if self.about_schema else limits.aliases
+        if self.aliases > aliases:
+            return too_complex(f"{self.aliases} aliases; at most {aliases} are allowed here")
         if self.root_fields > limits.root_fields:
             return too_complex(
                 f"{self.root_fields} root fields; at most {limits.root_fields} are allowed"

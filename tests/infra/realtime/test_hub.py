@@ -111,6 +111,19 @@ async def test_waiting_for_a_position_ends_when_it_is_reached() -> None:
     await world.hub.stop()
 
 
+async def test_waiting_for_a_position_ends_when_retention_took_all_of_it() -> None:
+    world = World()
+    await world.hub.start()
+    lost = world.commit(1, "BTC-USDT")
+    world.rows.clear()
+    world.dropped_position = Position({1: lost.last_id})
+    waiting = asyncio.create_task(world.hub.reached(Position({1: lost.last_id}), 2))
+    await settle()
+    world.hub.receive(Announcement(1, lost.last_id, lost.last_id, lost.published_at, []))
+    await waiting
+    await world.hub.stop()
+
+
 async def test_an_announcement_that_overlaps_what_was_seen_gives_only_the_rest() -> None:
     world = World()
     await world.hub.start()

@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 
 from domain.messages import Delivery, DeliveryMode, Gap, GapReason, MessageBatch
 from domain.positions import Position
+from infra.realtime.announcement import Announcement
 from infra.realtime.outbox import Outbox
 from infra.realtime.sharing import Shares
+from infra.realtime.sources import INBOX_MESSAGES
 from infra.realtime.streams import MessageStream, alone
-from tests.infra.realtime.world import StillClock, World, everything, settle
+from tests.infra.realtime.world import START, StillClock, World, everything, settle
 
 EVERY = Delivery()
 
@@ -102,6 +104,28 @@ async def test_a_subscription_without_cursor_begins_with_an_empty_batch_and_lose
     await settle()
     assert one.ids == [world.rows[1][0]]
     await one.leave()
+    await world.hub.stop()
+
+
+async def test_a_commit_larger_than_a_source_holds_is_a_gap_and_the_next_one_arrives() -> None:
+    world, shares = World(), Shares(outbox_events=100, outbox_bytes=1 << 20)
+    await world.hub.start()
+    reader = Subscriber(shares, stream(world), Encoder())
+    await settle()
+    first, *_ = world.commit(1, "X").rows
+    id = first[0]
+    huge = Announcement(1, 0, id, START, [first] * (INBOX_MESSAGES + 1))
+    world.hub.receive(huge)
+    await settle()
+    world.hub.receive(world.commit(1, "X"))
+    await settle()
+    began, gap, batch = reader.events
+    assert began.messages == []
+    assert (gap.reason, gap.missed) == (GapReason.OVERLOAD, INBOX_MESSAGES + 1)
+    assert (gap.after, gap.before) == (Position().encode(), Position({1: id}).encode())
+    assert len(batch.messages) == 1
+    await reader.leave()
+    await shares.close()
     await world.hub.stop()
 
 

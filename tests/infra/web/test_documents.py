@@ -68,6 +68,22 @@ def test_aliases_and_root_fields_are_limited():
     Documents(SCHEMA, limits).get("{ a: failing failing b: failing c: failing }", None, None)
 
 
+def test_a_document_too_long_to_read_is_refused_unread():
+    documents = Documents(SCHEMA, Limits(characters=100))
+    documents.get("{ __typename }".ljust(100), None, None)
+    assert refusal(documents, "{ __typename }".ljust(101)) == ["QUERY_TOO_COMPLEX"]
+
+
+def test_questions_about_the_schema_have_few_aliases():
+    def asked(times: int) -> str:
+        fields = " ".join(f"f{n}: fields {{ name }}" for n in range(times))
+        return f"{{ __schema {{ types {{ {fields} }} }} }}"
+
+    limits = Limits(schema_aliases=3)
+    Documents(SCHEMA, limits).get(asked(3), None, None)
+    assert refusal(Documents(SCHEMA, limits), asked(4)) == ["QUERY_TOO_COMPLEX"]
+
+
 def test_depth_is_limited_through_fragments():
     query = (
         "{ optional { ...F } } fragment F on TickView { previous { ...G } }"
