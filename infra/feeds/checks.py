@@ -28,8 +28,14 @@ class FeedChecks:
         _raise_first("signing", check_signing(signing))
 
     async def check_address(self, url: str) -> None:
-        """Raise AddressRefused when the host leads where Penstock may not go; a host that does not resolve passes."""
-        target = httpx.URL(url)
+        """Raise AddressRefused when the host leads where Penstock may not go; a host that does not resolve passes.
+
+        Raises InvalidInput for a URL whose host cannot be one, such as `0177.0.0.1`.
+        """
+        try:
+            target = httpx.URL(url)
+        except httpx.InvalidURL as error:
+            raise InvalidInput(field="url", reason="is not a URL") from error
         try:
             await self._guard.addresses(target.host, target.port or _PORTS.get(target.scheme, 443))
         except (OSError, UnicodeError):  # asked again when the connector runs

@@ -6,7 +6,7 @@ from random import SystemRandom
 from typing import Protocol
 from uuid import UUID
 
-from domain.connectors import Connector, Secrets
+from domain.connectors import Connector, ConnectorStatus, Secrets
 from infra.feeds.arrival import Lease
 from infra.feeds.backoff import Backoff
 from infra.feeds.rest import PollOptions
@@ -39,6 +39,9 @@ class Store(Protocol):
 
     async def enabled(self, connector_id: UUID) -> bool | None:
         """Whether it is meant to run; None when it is gone."""
+
+    async def settle(self) -> list[ConnectorStatus]:
+        """Call stopped what was told to stop while its process died; returns their statuses."""
 
     async def recent_keys(self, connector_id: UUID, limit: int) -> list[StoredKey]:
         """Keys of its last stored messages, newest first."""

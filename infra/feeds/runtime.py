@@ -136,6 +136,8 @@ class Runtime:
         asked_at = self._now()
         async with asyncio.timeout(self._options.lease_seconds):
             leases = {lease.connector_id: lease for lease in await self._leases.claim()}
+            for status in await self._store.settle():
+                self._book.tell(status)
         for connector_id, running in list(self._running.items()):
             lease = leases.get(connector_id)
             if connector_id in self._ending:

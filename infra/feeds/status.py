@@ -232,6 +232,10 @@ class StatusBook:
         if keeper is not None:
             keeper.lapsed_at = monotonic()
 
+    def tell(self, status: ConnectorStatus) -> None:
+        """Publish a status that is stored already, of a connector that nobody runs."""
+        self._publish(status)
+
     def close(self, connector_id: UUID) -> None:
         """Forget a connector's status."""
         self._keepers.pop(connector_id, None)

@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from domain.connectors import Connector, ConnectorStatus, Secrets, Vault, open_secrets
+from domain.connectors import (
+    Connector,
+    ConnectorState,
+    ConnectorStatus,
+    Secrets,
+    Vault,
+    open_secrets,
+)
 from domain.messages import MessageType
 from infra.feeds.sequences import StoredKey
 from infra.postgres.database import Database
@@ -26,6 +33,13 @@ _SAVE = """
     where connector_id = $1 and leased_by = $2 and lease_epoch = $3
 """
 _ENABLED = "select enabled from connectors where id = $1"
+_SETTLE = """
+    update connector_status s
+    set state = 'stopped', since = now(), message_rate = 0, leased_by = null, leased_until = null
+    from connectors c
+    where c.id = s.connector_id and not c.enabled and s.leased_until < now()
+    returning s.*
+"""
 _SECONDS = 10.0
 _TYPES = {type.value: type for type in MessageType}
 
@@ -63,6 +77,11 @@ class ConnectorStore:
             _ENABLED, connector_id, timeout=_SECONDS
         )
         return enabled
+
+    async def settle(self) -> list[ConnectorStatus]:
+        """Call stopped what was told to stop while its process died and could not say so; returns their statuses."""
+        rows = await self._database.pool.fetch(_SETTLE, timeout=_SECONDS)
+        return [ConnectorStatus(**{**row, "state": ConnectorState(row["state"])}) for row in rows]
 
     async def recent_keys(self, connector_id: UUID, limit: int) -> list[StoredKey]:
         """Keys of its last `limit` stored messages, of those that have one, newest first."""

@@ -139,3 +139,7 @@ async def test_checks_tell_the_field_at_fault() -> None:
     with pytest.raises(AddressRefused):
         await checks.check_address("wss://127.0.0.1/ws")
     await checks.check_address("https://nowhere.invalid/")
+    for host in ("0177.0.0.1", "①②⑦.⓪.⓪.①"):
+        with pytest.raises(InvalidInput) as caught:
+            await checks.check_address(f"https://{host}/")
+        assert caught.value.field == "url"

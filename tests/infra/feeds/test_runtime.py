@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from domain.connectors import Connector, ConnectorState, Secrets
+from domain.connectors import Connector, ConnectorState, ConnectorStatus, Secrets
 from infra.feeds.arrival import Lease
 from infra.feeds.budget import RateBudget
 from infra.feeds.guard import Guard
@@ -199,6 +199,24 @@ async def test_a_lease_that_somebody_else_took_ends_the_reading(database: Databa
             assert (told.leased_by, told.state) == (thief, ConnectorState.STALE)
 
 
+async def test_what_was_stopped_while_its_process_died_is_called_stopped(
+    database: Database,
+) -> None:
+    orphan = await save(database, a_connector("ws://127.0.0.1:9/", enabled=False))
+    await database.pool.execute(
+        "update connector_status set leased_by = $1, leased_until = now() + interval '0.5 s', "
+        "state = 'running', message_rate = 5",
+        uuid4(),
+    )
+    async with a_process(database) as process:
+        await asyncio.sleep(0.2)
+        assert (await status(database, orphan)).state is ConnectorState.RUNNING
+        await until(lambda: _is(database, orphan, ConnectorState.STOPPED))
+        told = await status(database, orphan)
+        assert (told.leased_by, told.message_rate) == (None, 0)
+        assert [told.state for told in process.published] == [ConnectorState.STOPPED]
+
+
 class OnePlace:
     """Leases and configuration of one connector, from a database that can be away."""
 
@@ -235,11 +253,55 @@ class OnePlace:
         self._check()
         return True
 
+    async def settle(self) -> list[ConnectorStatus]:
+        return []
+
     async def recent_keys(self, connector_id: UUID, limit: int) -> list[StoredKey]:
         return []
 
     async def save_statuses(self, statuses: Collection[object]) -> None:
         self._check()
+
+
+class Crowd(OnePlace):
+    """Many connectors at once, each slow to load and then gone."""
+
+    loading = loaded = most = 0
+
+    async def claim(self) -> list[Lease]:
+        return [a_lease(a_connector("ws://x/")) for _ in range(40)] if not self.loaded else []
+
+    async def load(self, connector_id: UUID) -> Loaded | None:
+        self.loading += 1
+        self.most = max(self.most, self.loading)
+        await asyncio.sleep(0.01)
+        self.loading -= 1
+        self.loaded += 1
+        return None
+
+
+async def test_a_crowd_of_connectors_is_loaded_in_turn() -> None:
+    crowd = Crowd(a_connector("ws://x/"))
+    book = StatusBook(crowd, SystemClock(), lambda status: None)
+    options = {**OPTIONS, "loads_at_once": 3, "look_seconds": 60.0}
+    runtime = Runtime(
+        crowd,
+        crowd,
+        Shelf(),
+        book,
+        Guard(),
+        RateBudget(),
+        normalise,
+        SystemClock(),
+        RandomIds(),
+        RuntimeOptions(**options),
+    )
+    await runtime.start()
+    try:
+        await eventually(lambda: crowd.loaded == 40)
+    finally:
+        await runtime.stop()
+    assert crowd.most == 3
 
 
 async def test_without_the_database_reading_ends_when_the_lease_does_and_begins_again() -> None:
