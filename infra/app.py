@@ -116,6 +116,7 @@ async def _run_connectors(stack: AsyncExitStack, parts: Parts) -> None:
 async def _serve(stack: AsyncExitStack, parts: Parts, listener: socket.socket) -> None:
     settings = parts.settings
     services = _services(parts)
+    metrics = Metrics()
     shares = Shares(outbox_events=settings.outbox_events, outbox_bytes=settings.outbox_bytes)
     stack.push_async_callback(shares.close)
     graphql_schema = schema._schema  # noqa: SLF001 - Strawberry offers no public way to graphql-core's schema
@@ -134,9 +135,9 @@ async def _serve(stack: AsyncExitStack, parts: Parts, listener: socket.socket) -
         context,
         shares,
         ErrorFormatter(),
+        metrics,
     )
     sockets = WebSocketEndpoint(operations)
-    metrics = Metrics()
     _measure(metrics, parts, shares, sockets)
     health = Health(_checks(parts))
     application = create_web(

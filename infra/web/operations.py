@@ -1,9 +1,10 @@
 """From a client's request to bytes: one path for HTTP, WebSocket and SSE."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 from graphql import (
     ExecutionResult,
@@ -22,7 +23,10 @@ from infra.realtime.sharing import Shares
 from infra.realtime.streams import Stream
 from infra.web.execution import PlainFieldsExecutor, encode, execute_event
 from infra.web.introspection import Introspection, asks_about_schema
+from infra.web.metrics import Metrics
 from infra.web.selections import Document
+
+TIMEOUT_SECONDS: Final = 30.0
 
 FormatErrors = Callable[[Sequence[GraphQLError], str, str | None], list[dict[str, Any]]]
 
@@ -83,7 +87,7 @@ class Prepared:
 
 
 class Operations:
-    """Prepares and runs operations of one schema."""
+    """Prepares, runs and measures operations of one schema."""
 
     def __init__(
         self,
@@ -92,15 +96,19 @@ class Operations:
         make_context: Callable[[str], Viewable],
         shares: Shares,
         format_errors: FormatErrors,
+        metrics: Metrics,
         *,
         compile_plain_fields: bool = True,
+        timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         self._schema = schema
         self._documents = documents
         self._make_context = make_context
         self._shares = shares
         self._format_errors = format_errors
+        self._metrics = metrics
         self._compile = compile_plain_fields
+        self._timeout = timeout_seconds
         self._introspection = Introspection()
 
     def prepare(self, request: Request, request_id: str) -> Prepared:
@@ -119,8 +127,25 @@ class Operations:
             raise RequestRefused(executor)
         return Prepared(request, request_id, executor)
 
+    async def answer(self, prepared: Prepared) -> bytes:
+        """Run a query or mutation; raises RequestRefused when it takes too long, or breaks beneath GraphQL."""
+        with self._metrics.operation(prepared.kind.value) as measured:
+            deadline = asyncio.timeout(self._timeout)
+            try:
+                async with deadline:
+                    result = await self.execute(prepared)
+                body = self.encode(prepared, result)
+            except Exception as error:
+                if deadline.expired():
+                    message = f"The operation took longer than {self._timeout:g} s and was stopped"
+                    stopped = GraphQLError(message, extensions={"code": "TIMEOUT"})
+                    raise RequestRefused([stopped]) from error
+                raise RequestRefused([GraphQLError(str(error), original_error=error)]) from error
+            measured.outcome = "errors" if result.errors else "ok"
+            return body
+
     async def execute(self, prepared: Prepared) -> ExecutionResult:
-        """Run a query or mutation."""
+        """Run a query or mutation, however long it takes."""
         if asks_about_schema(prepared.executor):
             return await self._introspection.answer(prepared.request.query, prepared.executor)
         result = prepared.executor.execute_operation()
@@ -142,6 +167,16 @@ class Operations:
 
     async def subscribe(self, prepared: Prepared) -> AsyncGenerator[list[bytes], None]:
         """Encoded events until closed; raises RequestRefused when the subscription cannot start."""
+        with self._metrics.operation(prepared.kind.value) as measured:
+            try:
+                async with aclosing(self._events(prepared)) as events:
+                    async for payloads in events:
+                        yield payloads
+            except RequestRefused:
+                measured.outcome = "errors"
+                raise
+
+    async def _events(self, prepared: Prepared) -> AsyncGenerator[list[bytes], None]:
         executor = prepared.executor
         started = create_source_event_stream(executor)
         stream = await started if isinstance(started, Awaitable) else started

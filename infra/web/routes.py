@@ -33,7 +33,6 @@ def create_web(
     allowed_hosts: Sequence[str] | None = None,
     slow_operation_ms: float = 500,
     body_limit: int = 16 * 1024 * 1024,
-    timeout_seconds: float = 30.0,
     lifespan: Lifespan[Starlette] | None = None,
 ) -> Starlette:
     """The application over one schema's operations; `websocket` serves `/graphql` to sockets.
@@ -41,7 +40,7 @@ def create_web(
     `allowed_hosts` are names the service may be called by beside `localhost` and addresses; None: any.
     """
     graphiql = Graphiql()
-    endpoint = GraphQLEndpoint(operations, metrics, graphiql.page, body_limit, timeout_seconds)
+    endpoint = GraphQLEndpoint(operations, metrics, graphiql.page, body_limit)
     routes = [
         Route("/", _home, methods=["GET"]),
         Route("/graphql", endpoint),

@@ -38,7 +38,7 @@ async def _events(
             async for chunk in _live(operations, prepared, keep_alive_seconds):
                 yield chunk
         else:
-            yield _next(operations.encode(prepared, await operations.execute(prepared)))
+            yield _next(await operations.answer(prepared))
     except RequestRefused as refused:
         yield _refusal(operations, prepared, refused.errors)
     except Exception as error:  # noqa: BLE001 - told to the client, masked, and logged by `errors`

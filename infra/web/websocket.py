@@ -15,6 +15,7 @@ import orjson
 from graphql import GraphQLError, OperationType
 from loguru import logger
 
+from infra.logs import timed
 from infra.web.operations import Operations, Prepared, Request, RequestRefused
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -199,8 +200,9 @@ class _Socket:
     def _ended(self, id: str, task: asyncio.Task[None]) -> None:
         if self._running.get(id) is task:
             del self._running[id]
-        if not task.cancelled() and task.exception() is not None:
-            logger.opt(exception=task.exception()).error("An operation broke")
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, OSError):  # of which the client left
+            logger.opt(exception=error).error("An operation broke")
 
     async def _operate(self, message: _Subscribe) -> None:
         request_id = uuid4().hex
@@ -214,8 +216,7 @@ class _Socket:
                 if prepared.kind is OperationType.SUBSCRIPTION:
                     await self._follow(message.id, prepared)
                 else:
-                    result = await self._operations.execute(prepared)
-                    await self._next_event(message.id, self._operations.encode(prepared, result))
+                    await self._answer(message.id, prepared)
             except RequestRefused as refused:
                 await self._refuse(message.id, refused.errors, request_id)
                 return
@@ -238,7 +239,9 @@ class _Socket:
                         {"type": "websocket.send", "text": f"{head}{payload.decode()}" + "}"}
                     )
 
-    async def _next_event(self, id: str, payload: bytes) -> None:
+    async def _answer(self, id: str, prepared: Prepared) -> None:
+        with timed(f"WebSocket {prepared.kind.value}"):
+            payload = await self._operations.answer(prepared)
         head = b'{"id":' + orjson.dumps(id) + b',"type":"next","payload":'
         await self._send({"type": "websocket.send", "text": (head + payload + b"}").decode()})
 

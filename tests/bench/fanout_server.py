@@ -26,6 +26,7 @@ from infra.startup import listen
 from infra.system import SystemClock
 from infra.web.documents import Documents
 from infra.web.errors import ErrorFormatter
+from infra.web.metrics import Metrics
 from infra.web.operations import Operations
 from infra.web.server import serving
 from infra.web.websocket import WebSocketEndpoint
@@ -148,7 +149,9 @@ async def main(mode: str) -> None:
     if mode == "penstock":
         core = schema._schema
         shares = Shares(outbox_events=1024, outbox_bytes=8 << 20)
-        operations = Operations(core, Documents(core), lambda _: context, shares, ErrorFormatter())
+        operations = Operations(
+            core, Documents(core), lambda _: context, shares, ErrorFormatter(), Metrics()
+        )
         application = WebSocketEndpoint(operations)
     elif mode == "strawberry":
 

@@ -24,6 +24,8 @@ def operations(
     world: World,
     limits: Limits | None = None,
     compile_plain_fields: bool = True,
+    metrics: Metrics | None = None,
+    timeout_seconds: float = 30.0,
 ) -> Operations:
     def context(request_id: str) -> World:
         world.request_id = request_id
@@ -35,7 +37,9 @@ def operations(
         context,
         Shares(outbox_events=16, outbox_bytes=1 << 20),
         ErrorFormatter(),
+        metrics or Metrics(),
         compile_plain_fields=compile_plain_fields,
+        timeout_seconds=timeout_seconds,
     )
 
 
@@ -46,14 +50,16 @@ def application(
     checks: dict[str, Check] | None = None,
     metrics: Metrics | None = None,
     health: Health | None = None,
+    timeout_seconds: float = 30.0,
     **options: Any,
 ) -> Starlette:
-    served = operations(world or World(), limits)
+    metrics = metrics or Metrics()
+    served = operations(world or World(), limits, metrics=metrics, timeout_seconds=timeout_seconds)
     return create_web(
         served,
         WebSocketEndpoint(served),
         health or Health(checks or {}, timeout_seconds=0.2),
-        metrics or Metrics(),
+        metrics,
         **options,
     )
 

@@ -35,7 +35,7 @@ def selection(draw: Any, depth: int = 0) -> str:
         kind = draw(st.sampled_from(["leaf", "leaf", "leaf", "object", "fragment", "union"]))
         if kind == "leaf" or depth > 2:
             leaf = draw(st.sampled_from(LEAVES))
-            alias = f"{leaf.strip('_').split('(')[0]}{number}x{depth}: "
+            alias = f"{''.join(filter(str.isalnum, leaf))}{number}x{depth}: "
             parts.append(f"{alias if draw(st.booleans()) or '(' in leaf else ''}{leaf} {condition}")
         elif kind == "object":
             parts.append(f"previous {condition} {{ {draw(selection(depth + 1))} }}")

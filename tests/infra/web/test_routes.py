@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 from loguru import logger
+from prometheus_client import generate_latest
 
 from infra.web.graphiql import Graphiql
 from infra.web.health import Health
 from infra.web.metrics import Metrics
 from infra.web.negotiation import Accept
+from tests.infra.clients import dialling
 from tests.infra.web.sample import World
-from tests.infra.web.serving import application, client
+from tests.infra.web.serving import application, client, served
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
@@ -89,6 +91,41 @@ async def test_metrics_count_operations_by_type_and_outcome():
     assert "penstock_writer_queue_rows 42.0" in text
     assert "penstock_shed_messages_total 7.0" in text
     assert "process_resident_memory_bytes" in text
+
+
+async def test_metrics_count_operations_on_a_socket():
+    metrics, world = Metrics(), World(events=[])
+    async with (
+        served(application(world, metrics=metrics)) as url,
+        dialling(url, "graphql-transport-ws") as wire,
+    ):
+        await wire.send(type="connection_init")
+        await wire.recv()
+        for id, query in enumerate(
+            ("{ __typename }", "{ failing }", 'mutation { rename(name: "a") }')
+        ):
+            await wire.subscribe(str(id), query)
+            assert (await wire.recv())["type"] == "next"
+            assert (await wire.recv())["type"] == "complete"
+    text = generate_latest(metrics.registry).decode()
+    assert 'penstock_operations_total{outcome="ok",type="query"} 1.0' in text
+    assert 'penstock_operations_total{outcome="errors",type="query"} 1.0' in text
+    assert 'penstock_operations_total{outcome="ok",type="mutation"} 1.0' in text
+
+
+async def test_an_operation_on_a_socket_that_takes_too_long_is_stopped():
+    world = World()
+    async with (
+        served(application(world, timeout_seconds=0.05)) as url,
+        dialling(url, "graphql-transport-ws") as wire,
+    ):
+        await wire.send(type="connection_init")
+        await wire.recv()
+        await wire.subscribe("1", "{ waits }")
+        answer = await wire.recv()
+    assert answer["type"] == "error"
+    assert answer["payload"][0]["extensions"]["code"] == "TIMEOUT"
+    assert world.cancelled.is_set()
 
 
 @pytest.mark.parametrize(

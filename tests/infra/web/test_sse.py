@@ -19,6 +19,7 @@ from infra.realtime.statuses import StatusBoard
 from infra.realtime.streams import Feed
 from infra.web.documents import Documents
 from infra.web.errors import ErrorFormatter
+from infra.web.metrics import Metrics
 from infra.web.operations import Operations, Request
 from infra.web.sse import event_stream
 from schema.root import schema
@@ -154,6 +155,7 @@ async def test_a_subscription_without_the_means_to_stream_is_refused(service: Se
 
 
 async def test_leaving_frees_the_subscription_though_nothing_comes(service: Service) -> None:
+    await eventually(lambda: nobody(service))
     connector = await new_connector(service)
     async with listening(service.url, FOLLOW, filter={"connectorIds": [connector]}) as events:
         await events.next()
@@ -184,6 +186,7 @@ async def in_process(world: World) -> AsyncIterator[str]:
         lambda _: context,
         Shares(outbox_events=16, outbox_bytes=1 << 20),
         ErrorFormatter(),
+        Metrics(),
     )
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
