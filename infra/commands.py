@@ -72,7 +72,7 @@ def show(findings: Sequence[Finding], as_json: bool = False) -> bool:
     for finding in [] if as_json else findings:
         style = _STYLES[finding.state]
         output.print(f"[{style}]{finding.state.value:<4}[/]  {finding.check}: ", end="")
-        output.print(logs.redacted(finding.found), markup=False, soft_wrap=True)
+        output.print(finding.found, markup=False, soft_wrap=True)
         if finding.mend is not None:
             output.print(f"      mend: {finding.mend}", markup=False, soft_wrap=True)
     return all(finding.state is not State.FAIL for finding in findings)

@@ -17,7 +17,6 @@ from infra.replay.demo import DemoSource, demo_sources
 from infra.replay.options import ReplayOptions
 from infra.replay.server import Replayer
 
-
 DEMO_SPEED = 4.0  # the recordings pause for seconds at a time
 
 

@@ -38,6 +38,7 @@ _FLOORS = {
     "uvicorn": (logging.WARNING, logging.INFO),
     "alembic": (logging.WARNING, logging.INFO),
     "asyncio": (logging.WARNING, logging.INFO),
+    "stamina": (logging.ERROR, logging.WARNING),  # whoever retries says why himself
 }
 
 _BARE = re.compile(r"[^\s\"'=\x00-\x1f\x7f-\x9f]+")

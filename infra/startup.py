@@ -106,7 +106,7 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 def _why(error: Exception) -> str:
     match error:
         case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
-            return f"the database refused the user or password: {error}"
+            return f"the database refused the user or password ({error})"
         case asyncpg.InvalidCatalogNameError():
             return f"the database does not exist: {error}"
         case asyncpg.TooManyConnectionsError():

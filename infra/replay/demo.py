@@ -87,11 +87,11 @@ def demo_sources() -> list[DemoSource]:
             polling_interval_ms=2000,
         ),
         DemoSource(
-            name="OKX trades, polled",
-            venue=Venue.OKX,
+            name="Coinbase Advanced Trade, polled",
+            venue=Venue.COINBASE,
             protocol=ConnectorProtocol.REST,
-            replayed="okx",
-            path="/api/v5/market/trades?instId=BTC-USDT&limit=20",
+            replayed="coinbase-advanced",
+            path="/api/v3/brokerage/market/products/BTC-USD/ticker?limit=20",
             polling_interval_ms=2000,
         ),
     ]

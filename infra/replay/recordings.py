@@ -41,6 +41,15 @@ def bundled() -> Traversable:
     return files("infra.replay") / "frames"
 
 
+def folder_of(own: Path | None) -> Traversable | Path:
+    """The folder to play from: the user's own when given, else the bundled one; raises UnusableRecording."""
+    if own is None:
+        return bundled()
+    if not own.is_dir():
+        raise UnusableRecording(f"{own} is no folder")
+    return own
+
+
 def frames(folder: Traversable | Path, feed: str) -> list[RecordedFrame]:
     """The recorded frames of a feed, in order; none when the folder has no recording of it."""
     lines = list(_lines(folder / f"{feed}.frames.jsonl"))

@@ -197,7 +197,7 @@ class Replayer:
 
     def _venue_app(self, name: str) -> "_VenueApp":
         options, venue = self.options, _VENUES[name]
-        folder = options.frames or recordings.bundled()
+        folder = recordings.folder_of(options.frames)
         drafts = _drafts(recordings.frames(folder, name), venue, name)
         on_tape = [draft for draft in drafts if kept(draft, options.streams)]
         fresh = options.recorded_numbers or not options.loop

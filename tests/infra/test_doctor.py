@@ -144,6 +144,16 @@ async def test_a_read_only_database_fails(tmp_path: Path, database_url: str) -> 
     assert "read-only" in of(findings, "database").found
 
 
+def test_what_is_wrong_with_a_key_is_told_in_full(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PENSTOCK_ENCRYPTION_KEYS", PASSWORD)
+    assert not show(examined({}))
+    said = capsys.readouterr().out
+    assert "PENSTOCK_ENCRYPTION_KEYS: key 1: an encryption key must be" in said
+    assert PASSWORD not in said
+
+
 async def test_secrets_sealed_with_a_lost_key_are_named(tmp_path: Path, database_url: str) -> None:
     lost, kept = new_key(), new_key()
     good, bad = UUID(int=1), UUID(int=2)

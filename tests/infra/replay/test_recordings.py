@@ -50,6 +50,11 @@ async def test_a_recording_that_cannot_be_played_says_where(
         await Replayer(ReplayOptions(frames=tmp_path, venues=("binance",))).start()
 
 
+async def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnusableRecording, match="nowhere is no folder"):
+        await Replayer(ReplayOptions(frames=tmp_path / "nowhere")).start()
+
+
 async def test_a_venue_without_recording_still_answers(tmp_path: Path) -> None:
     async with (
         replaying(frames=tmp_path, rate=100) as replayer,
