@@ -92,7 +92,9 @@ async def database_url(stack: AsyncExitStack, settings: Settings) -> str:
     server = EmbeddedPostgres(settings.data_dir)
     stack.push_async_callback(server.stop)
     with step("Starting PostgreSQL", "PostgreSQL started"):
-        return await server.start()
+        url = await server.start()
+    await _background(stack, server.keep_running(), "embedded PostgreSQL")
+    return url
 
 
 async def parts_on(stack: AsyncExitStack, settings: Settings, url: str) -> Parts:

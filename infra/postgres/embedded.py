@@ -23,11 +23,13 @@ from typing import IO, Self
 from urllib.parse import urlencode
 
 import asyncpg
+from loguru import logger
 
 VERSION = 18
 DATABASE = "penstock"
 START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 8.0
+WATCH_SECONDS = 0.5
 SOCKET_NAME = ".s.PGSQL.5432"
 SOCKET_PATH_LIMIT = 103  # bytes: 107 on Linux, 103 on macOS
 LOG_LIMIT_BYTES = 16 * 1024 * 1024
@@ -98,8 +100,23 @@ class EmbeddedPostgres:
 
     async def restart(self) -> None:
         """Stop the server and start it at the same URL, as an operator might."""
-        await asyncio.to_thread(self._stop_server)
-        await asyncio.to_thread(self._start_server)
+        await asyncio.to_thread(self._start_again)
+
+    async def keep_running(self) -> None:
+        """Start the server again whenever it ended by itself, until cancelled; end this before `stop`."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            if self._server is not None and self._server.poll() is None:
+                continue
+            logger.error("PostgreSQL ended by itself; starting it again")
+            starting = asyncio.ensure_future(asyncio.to_thread(self._start_again))
+            try:
+                await asyncio.shield(starting)
+            except (CannotStart, OSError) as error:
+                logger.error("{}", error)
+                await asyncio.sleep(10 * WATCH_SECONDS)
+            finally:
+                await asyncio.wait({starting})
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -185,6 +202,11 @@ class EmbeddedPostgres:
                     f"PostgreSQL was not ready after {START_TIMEOUT_SECONDS:.0f} s:\n{_tail(self.log)}"
                 )
             time.sleep(0.02)
+
+    def _start_again(self) -> None:
+        self._stop_server()
+        _end_leftover(self.cluster)  # what a killed server left
+        self._start_server()
 
     def _stop_server(self) -> None:
         server, watcher = self._server, self._watcher

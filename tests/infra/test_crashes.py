@@ -1,12 +1,15 @@
 """Processes that are killed or stopped in the middle of ingest, and what is there afterwards."""
 
+import os
+import signal
 from pathlib import Path
+from typing import Any
 
 from infra.postgres.embedded import EmbeddedPostgres
-from tests.infra.trades import Follower, connect, exchange, metric, stored
+from tests.infra.trades import Follower, becomes_ready, connect, exchange, metric, stored
 from tests.service import Service
 
-SETTINGS = {"allow_private_addresses": True, "lease_seconds": 1}
+SETTINGS: dict[str, Any] = {"allow_private_addresses": True, "lease_seconds": 1}
 
 
 async def test_a_killed_process_leaves_all_it_announced_and_goes_on_by_itself(
@@ -31,12 +34,17 @@ async def test_a_killed_process_leaves_all_it_announced_and_goes_on_by_itself(
     assert found.missing == found.recorded
 
 
-async def test_with_its_own_server_a_killed_process_needs_no_help(place: Path) -> None:
+async def test_a_killed_server_and_then_a_killed_process_need_no_help(place: Path) -> None:
     follower = Follower()
     async with exchange(rate=3000) as replayer:
         service = await Service(place, **SETTINGS).start()
         async with follower.following(service):
             await connect(service, replayer)
+            await follower.more()
+            postmaster = place / "postgres" / "postmaster.pid"
+            os.kill(int(postmaster.read_text().split()[0]), signal.SIGKILL)
+            await becomes_ready(service, 503)
+            await becomes_ready(service, 200)
             await follower.more()
             await service.kill()
         async with Service(place, **SETTINGS) as service:

@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from infra.postgres.embedded import EmbeddedPostgres
 from infra.replay.server import Replayer
@@ -23,7 +24,7 @@ from tests.service import Service
 
 @asynccontextmanager
 async def under_load(
-    place: Path, server: EmbeddedPostgres, **settings: float
+    place: Path, server: EmbeddedPostgres, **settings: Any
 ) -> AsyncIterator[tuple[Service, Replayer, Follower]]:
     """A service that stores trades in a server of its own, and a subscriber who must hear all of them on one socket."""
     follower = Follower()
