@@ -48,9 +48,9 @@ async def database_url(pytestconfig: pytest.Config) -> AsyncIterator[str]:
     await cluster.drop_database(url)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def module_database_url(pytestconfig: pytest.Config) -> AsyncIterator[str]:
-    """A migrated database that the tests of a module share."""
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shared_database_url(pytestconfig: pytest.Config) -> AsyncIterator[str]:
+    """A migrated database for tests that do not disturb each other."""
     template, server = cluster.server(pytestconfig.stash[_DIRECTORY])
     url = await cluster.create_database(server, template)
     yield url

@@ -10,6 +10,8 @@ import pytest_asyncio
 
 from tests.service import Service
 
+FRAME_LIMIT = 65_536
+
 
 @pytest.fixture
 def place() -> Iterator[Path]:
@@ -19,14 +21,15 @@ def place() -> Iterator[Path]:
     shutil.rmtree(directory, ignore_errors=True)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def service(
-    request: pytest.FixtureRequest,
-    module_database_url: str,
-    tmp_path_factory: pytest.TempPathFactory,
+    shared_database_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Service]:
-    """A running service that the tests of a module share, with the module's `SETTINGS`."""
-    settings = {"allow_private_addresses": True, **getattr(request.module, "SETTINGS", {})}
-    directory = tmp_path_factory.mktemp("service")
-    async with Service(directory, database_url=module_database_url, **settings) as service:
+    """A running service that tests share: each makes its own connectors and looks at those alone."""
+    async with Service(
+        tmp_path_factory.mktemp("service"),
+        database_url=shared_database_url,
+        allow_private_addresses=True,
+        frame_limit_bytes=FRAME_LIMIT,
+    ) as service:
         yield service

@@ -15,11 +15,10 @@ from tests.infra.clients import (
     read,
     running,
 )
+from tests.infra.conftest import FRAME_LIMIT
 from tests.infra.exchange import Exchange
 from tests.service import Service
 
-FRAME_LIMIT = 65_536
-SETTINGS = {"frame_limit_bytes": FRAME_LIMIT}
 MAPPING = {
     "instrument": "s",
     "type": {"value": "trade"},

@@ -88,12 +88,12 @@ async def test_resuming_at_any_cursor_gives_exactly_what_comes_after_it(service:
 
 
 async def test_resuming_where_two_processes_write_gives_each_message_once(
-    service: Service, module_database_url: str, tmp_path: Path
+    service: Service, shared_database_url: str, tmp_path: Path
 ) -> None:
     connector = await new_connector(service)
     settings = {"encryption_keys": base64.b64encode(bytes(32)).decode()}
     async with (
-        Service(tmp_path, command="serve", database_url=module_database_url, **settings) as other,
+        Service(tmp_path, command="serve", database_url=shared_database_url, **settings) as other,
         following(service, connector) as events,
     ):
         cuts = [(await began(events), list[int]())]
