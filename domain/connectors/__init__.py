@@ -47,6 +47,7 @@ from domain.connectors.rules import (
 from domain.connectors.secrets import (
     Secrets,
     SecretsPatch,
+    credential_forms,
     masked,
     open_secrets,
     seal_secrets,
@@ -84,6 +85,7 @@ __all__ = [
     "checked",
     "connectors",
     "create",
+    "credential_forms",
     "delete",
     "draft",
     "locked",

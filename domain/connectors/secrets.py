@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TypedDict
 from urllib.parse import quote, quote_plus
 from uuid import UUID
@@ -13,6 +13,10 @@ from domain.connectors.ports import Vault
 
 MASK = "***"
 _SHORTEST_MASKED = 4
+_SHORTEST_CREDENTIAL = 8
+_PLAIN_HEADERS = frozenset(
+    ("accept", "accept-encoding", "accept-language", "content-type", "origin", "user-agent")
+)
 
 _FIELD_NAMES = {
     "api_key": "apiKey",
@@ -104,9 +108,28 @@ def masked(text: str, secrets: Secrets) -> str:
     return text
 
 
+def credential_forms(secrets: Secrets) -> list[str]:
+    """Texts that no frame may show, longest first: what opens a door, of at least 8 characters.
+
+    Parameters, user names and headers that only describe a request are left out: they are words of the data too.
+    """
+    headers = {
+        name: value for name, value in secrets.headers.items() if name.lower() not in _PLAIN_HEADERS
+    }
+    forms = _forms(replace(secrets, username=None, headers=headers, query_parameters={}))
+    long = {form for form in (*forms, _basic(secrets)) if len(form) >= _SHORTEST_CREDENTIAL}
+    return sorted(long, key=len, reverse=True)
+
+
+def _basic(secrets: Secrets) -> str:
+    """What HTTP Basic authentication sends; empty without username and password."""
+    if not (secrets.username or secrets.password):
+        return ""
+    return base64.b64encode(f"{secrets.username or ''}:{secrets.password or ''}".encode()).decode()
+
+
 def _forms(secrets: Secrets) -> set[str]:
-    values: list[str] = [f"{secrets.username or ''}:{secrets.password or ''}"]
-    values[0] = base64.b64encode(values[0].encode()).decode() if len(values[0]) > 1 else ""
+    values: list[str] = [_basic(secrets)]
     for value in asdict(secrets).values():
         values += value.values() if isinstance(value, Mapping) else [value or ""]
     secret = [value for value in values if len(value) >= _SHORTEST_MASKED]

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import httpx
 from loguru import logger
 
-from domain.connectors import Connector, Secrets, Venue
+from domain.connectors import Connector, Secrets, Venue, credential_forms
 from domain.messages import (
     CannotNormalise,
     QuarantinedFrame,
@@ -22,6 +22,7 @@ from infra.feeds.sequences import Hole
 from infra.feeds.status import StatusKeeper
 
 CONTROL_LIMIT = 4_096
+_MASK = b"***"
 
 
 class Normalise(Protocol):
@@ -70,6 +71,7 @@ class Receiver:
         self._mapping = connector.mapping
         self._url = connector.url
         self._source = source_of(connector.url, secrets.query_parameters)
+        self._credentials = [form.encode() for form in credential_forms(secrets)]
         self._sequences = keeper.sequences
         self._keeper = keeper
         self._intake = intake
@@ -80,13 +82,14 @@ class Receiver:
     async def take(self, frame: bytes) -> int:
         """Hand a frame's new messages to the writer, waiting while it is full; returns how many messages it carried."""
         received_at = self._clock.now()
+        frame = self._hidden(frame)
         try:
             ticks = self._normalise(self._venue, frame, self._source, self._mapping)
         except CannotNormalise as problem:
-            self._note_complaint(frame)
             await self._quarantine(
                 frame, len(frame), problem.reason, problem.explanation, received_at
             )
+            self._note_complaint(frame)
             return 0
         except Exception as error:  # noqa: BLE001 - a normaliser's bug must cost one frame, not the connector
             logger.opt(exception=error).error("A normaliser failed on a frame")
@@ -105,7 +108,7 @@ class Receiver:
         """Quarantine what was kept of a frame that is larger than `limit` bytes; `size` is its own, as far as it is known."""
         explanation = f"{size} bytes are more than the limit of {limit}"
         await self._quarantine(
-            kept[: self.frame_limit],
+            self._hidden(kept[: self.frame_limit]),
             size,
             QuarantineReason.TOO_LARGE,
             explanation,
@@ -163,6 +166,7 @@ class Receiver:
             frame_bytes=size,
         )
         self._keeper.quarantined += 1
+        self._keeper.note(f"a frame went to quarantine: {explanation}")
         await self._intake.put(
             Arrival(
                 self._workspace_id,
@@ -174,6 +178,13 @@ class Receiver:
                 quarantined,
             )
         )
+
+    def _hidden(self, frame: bytes) -> bytes:
+        """The frame as it came, unless the source echoes what it must not tell."""
+        for credential in self._credentials:
+            if credential in frame:
+                frame = frame.replace(credential, _MASK)
+        return frame
 
     def _note_complaint(self, frame: bytes) -> None:
         said = complaint(frame)

@@ -4,7 +4,14 @@ from uuid import uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.connectors import Secrets, masked, open_secrets, seal_secrets, secret_fields
+from domain.connectors import (
+    Secrets,
+    credential_forms,
+    masked,
+    open_secrets,
+    seal_secrets,
+    secret_fields,
+)
 from domain.connectors.secrets import merged
 from infra.security.vault import KeyVault
 from tests import factories
@@ -64,3 +71,23 @@ def test_what_a_source_echoes_is_masked(secret, around):
     secrets = Secrets(api_key=secret, headers={"A": secret})
     for echo in (secret, json.dumps({"echo": secret}), f"{around} {secret}{secret}"):
         assert secret not in masked(echo, secrets).replace("***", "")
+
+
+def test_credentials_are_told_from_words_of_the_data():
+    secrets = Secrets(
+        api_key="key-0123456789",
+        password="password/1",
+        username="BTC-USDT-SWAP",
+        headers={"X-Own": "header-value", "Accept": "application/json"},
+        query_parameters={"symbol": "BTCUSDT-LONG"},
+        passphrase="short",
+    )
+    assert set(credential_forms(secrets)) == {
+        "key-0123456789",
+        "password/1",
+        "password%2F1",
+        "header-value",
+        "QlRDLVVTRFQtU1dBUDpwYXNzd29yZC8x",  # BTC-USDT-SWAP:password/1
+        "OnBhc3N3b3JkLzE=",  # :password/1
+        "OnBhc3N3b3JkLzE%3D",
+    }

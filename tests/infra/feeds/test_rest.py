@@ -177,6 +177,25 @@ async def test_a_refusal_is_explained_with_what_the_source_says_but_no_secret() 
     assert "token-12345" not in read.keeper.last_error
 
 
+@pytest.mark.parametrize("understood", [True, False])
+async def test_what_a_source_echoes_of_its_credentials_is_stored_nowhere(understood: bool) -> None:
+    def echo(asked: Asked, source: Source) -> Answer:
+        said = {"symbol": "BTCUSDT", "price": "1", "heard": asked.headers["authorization"]}
+        return 200, {}, json.dumps(said if understood else {"heard": said["heard"]}).encode()
+
+    async with a_source(echo) as source:
+        connector = poll(source, auth_type=AuthType.BEARER)
+        async with reading(connector, Secrets(bearer_token="token-12345")) as read:
+            await read.shelf.wait_for(1)
+    arrival = read.shelf.arrivals[0]
+    stored = b"".join(tick.data.encode() for tick in arrival.ticks)
+    if arrival.quarantined is not None:
+        stored += arrival.quarantined.frame
+        assert "quarantine" in (read.keeper.last_error or "")
+    assert (b"Bearer ***" in stored, b"token-12345" in stored) == (True, False)
+    assert bool(arrival.ticks) is understood
+
+
 async def test_server_errors_are_tried_again_until_they_pass() -> None:
     def shaky(asked: Asked, source: Source) -> Answer:
         return (500, {}, b"oops") if len(source.asked) < 3 else price(asked, source)
