@@ -115,7 +115,7 @@ class RedisServer:
     async def cut(self) -> None:
         """End the connections of all who listen."""
         async with Redis.from_url(self.url) as client:
-            assert await client.execute_command("CLIENT", "KILL", "TYPE", "pubsub") >= 2
+            assert await client.client_kill_filter(_type="pubsub") >= 2
 
     async def __aenter__(self) -> Self:
         await self.start()
