@@ -1,8 +1,13 @@
 // The tabs of a first visit.
 export const EXAMPLES = [
-  `# Ticks as they are stored. Press Ctrl-Enter.
+  `# Live: each trade and ticker as soon as it is stored.
+# Run with Ctrl-Enter or the button; the same stops it.
+#
+# Fewer:   filter: { instruments: ["BTC-USDT"] }
+# Slower:  delivery: { mode: SAMPLE, intervalMs: 1000 }
+# Resume:  after: "the last cursor you saw"
 subscription LiveMessages {
-  messages(delivery: { mode: EVERY }) {
+  messages(filter: { types: [TRADE, TICKER] }) {
     ... on MessageBatch {
       publishedAt
       messages {
@@ -16,6 +21,7 @@ subscription LiveMessages {
       }
       cursor
     }
+    # Said instead, when this client missed something
     ... on Gap {
       reason
       missed
@@ -24,12 +30,12 @@ subscription LiveMessages {
   }
 }
 `,
-  `# The newest stored messages.
+  `# Stored: the newest trades, and the frames they came in.
+# Next page:  after: "the endCursor of this one"
 query LatestMessages {
-  messages(first: 20, order: NEWEST_FIRST) {
+  messages(filter: { types: [TRADE] }, first: 20) {
     edges {
       node {
-        id
         exchange
         instrument
         type
@@ -41,6 +47,7 @@ query LatestMessages {
         connector {
           name
         }
+        data
       }
     }
     pageInfo {
@@ -50,7 +57,7 @@ query LatestMessages {
   }
 }
 `,
-  `# Where the messages come from.
+  `# Where messages come from, and how each source is.
 query Connectors {
   connectors(first: 20) {
     edges {
@@ -59,8 +66,51 @@ query Connectors {
         name
         url
         venue
-        protocol
+        state
+        status {
+          messageCount
+          messageRate
+          delayP50Ms
+          lastMessageAt
+          lastError
+        }
       }
+    }
+  }
+}
+`,
+  `# A source of your own; this one needs the internet.
+# The result is the connector, or a typed error.
+mutation AddConnector {
+  createConnector(
+    input: {
+      name: "Binance BTC trades"
+      url: "wss://stream.binance.com/ws/btcusdt@trade"
+    }
+  ) {
+    ... on Connector {
+      id
+      name
+      venue
+      protocol
+    }
+    ... on Error {
+      code
+      message
+    }
+  }
+}
+
+# Then run it: put the id from above here.
+mutation StartConnector {
+  startConnector(input: { id: "..." }) {
+    ... on Connector {
+      name
+      state
+    }
+    ... on Error {
+      code
+      message
     }
   }
 }
