@@ -24,11 +24,11 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from infra.web.cost import Costs, too_complex
+from infra.web.introspection import ABOUT_SCHEMA
 from infra.web.operations import RequestRefused
 from infra.web.selections import Document, Selections
 
 CONDITIONS: Final = frozenset({"include", "skip"})
-ABOUT_SCHEMA: Final = frozenset({"__schema", "__type"})
 RULES: Final = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
 VALIDATION_ERRORS: Final = 50
 BYTES_PER_TOKEN: Final = 700
