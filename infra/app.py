@@ -21,6 +21,7 @@ from infra.feeds.store import ConnectorStore
 from infra.feeds.venues import normalise
 from infra.parts import Parts, database_url, parts_on, shared_parts
 from infra.postgres import migrate
+from infra.postgres.embedded import require_free
 from infra.postgres.leases import ConnectorLeases
 from infra.postgres.quarantine import Quarantine
 from infra.postgres.saving import MessageSaver
@@ -49,6 +50,8 @@ async def up(settings: Settings, demo: bool, stop: asyncio.Event) -> None:
     """Everything in one process, the schema migrated; on an embedded server unless a database URL is set."""
     if demo:
         settings = settings.model_copy(update={"allow_private_addresses": True})
+    if settings.database_url is None:
+        require_free(settings.data_dir)  # says more than that the port is taken
     async with AsyncExitStack() as stack:
         listener = listen(settings.host, settings.port)
         stack.callback(listener.close)
@@ -118,7 +121,6 @@ async def _serve(stack: AsyncExitStack, parts: Parts, listener: socket.socket) -
     services = _services(parts)
     metrics = Metrics()
     shares = Shares(outbox_events=settings.outbox_events, outbox_bytes=settings.outbox_bytes)
-    stack.push_async_callback(shares.close)
     graphql_schema = schema._schema  # noqa: SLF001 - Strawberry offers no public way to graphql-core's schema
     limits = Limits(
         tokens=settings.max_query_tokens,
@@ -150,6 +152,7 @@ async def _serve(stack: AsyncExitStack, parts: Parts, listener: socket.socket) -
         slow_operation_ms=settings.slow_operation_ms,
     )
     await stack.enter_async_context(serving(application, listener))
+    stack.push_async_callback(shares.close)
     stack.push_async_callback(sockets.close)
 
     def drain() -> None:
@@ -181,7 +184,7 @@ def _services(parts: Parts) -> Services:
             clock,
             frame_limit=settings.frame_limit_bytes,
         ),
-        quarantine=Quarantine(database.pool, parts.writer, normalise),
+        quarantine=Quarantine(database.pool, parts.writer, normalise, parts.vault),
         storage=PostgresStorage(
             database,
             embedded=settings.database_url is None,

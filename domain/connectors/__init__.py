@@ -52,6 +52,7 @@ from domain.connectors.secrets import (
     open_secrets,
     seal_secrets,
     secret_fields,
+    unsealed,
 )
 
 __all__ = [
@@ -100,6 +101,7 @@ __all__ = [
     "statuses",
     "statuses_by_ids",
     "stop",
+    "unsealed",
     "update",
     "venue_of",
 ]

@@ -93,9 +93,14 @@ def seal_secrets(vault: Vault, connector_id: UUID, secrets: Secrets) -> bytes | 
 
 def open_secrets(vault: Vault, connector: Connector) -> Secrets:
     """A connector's secrets; raises ValueError when no key of the ring opens them."""
-    if connector.sealed is None:
+    return unsealed(vault, connector.id, connector.sealed)
+
+
+def unsealed(vault: Vault, connector_id: UUID, sealed: bytes | None) -> Secrets:
+    """What `seal_secrets` sealed for this connector; raises ValueError when no key of the ring opens it."""
+    if sealed is None:
         return Secrets()
-    return Secrets(**json.loads(vault.open(connector.sealed, connector.id.bytes)))
+    return Secrets(**json.loads(vault.open(sealed, connector_id.bytes)))
 
 
 def masked(text: str, secrets: Secrets) -> str:

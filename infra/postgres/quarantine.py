@@ -1,7 +1,7 @@
 """Quarantined frames, read again after a fix."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -9,12 +9,13 @@ import asyncpg
 import orjson
 from loguru import logger
 
-from domain.connectors import Venue
+from domain.connectors import Vault, Venue, unsealed
 from domain.errors import NotFound
 from domain.identity import Viewer
 from domain.messages import CannotNormalise, ReplayedQuarantine, Tick
 from domain.positions import first_id_at
 from infra.feeds.arrival import Arrival
+from infra.feeds.receiver import source_of
 from infra.postgres.writer import NO_LEASE, BatchWriter, Job, JobResult, LeasesMoved
 from infra.postgres.writer.faults import is_refused
 
@@ -47,7 +48,7 @@ _STORED = """
     where key = any($2::text[])
 """
 _CONNECTOR = """
-    select url, venue, mapping from connectors where id = $1 and workspace_id = $2
+    select url, venue, mapping, sealed from connectors where id = $1 and workspace_id = $2
 """
 
 
@@ -55,11 +56,16 @@ class Quarantine:
     """Replays frames through the writer; each becomes REPLAYED in the transaction that stores its messages."""
 
     def __init__(
-        self, pool: "asyncpg.Pool[asyncpg.Record]", writer: BatchWriter, normalise: Normalise
+        self,
+        pool: "asyncpg.Pool[asyncpg.Record]",
+        writer: BatchWriter,
+        normalise: Normalise,
+        vault: Vault,
     ) -> None:
         self._pool = pool
         self._writer = writer
         self._normalise = normalise
+        self._vault = vault
 
     async def replay(
         self, viewer: Viewer, connector_id: UUID, ids: Sequence[UUID] | None = None
@@ -82,13 +88,14 @@ class Quarantine:
             timeout=REPLAY_SECONDS,
         )
         held = [row["id"] for row in rows]
+        parameters = self._parameters(connector_id, connector["sealed"])
         replayed = stored = 0
         seen: set[str] = set()
         for start in range(0, len(held), FRAMES_AT_ONCE):
             frames = await self._pool.fetch(
                 _FRAMES, held[start : start + FRAMES_AT_ONCE], timeout=REPLAY_SECONDS
             )
-            said = await self._read(connector, frames)
+            said = await self._read(connector, parameters, frames)
             seen |= await self._stored(connector_id, said)
             readable = [
                 (frame["id"], _arrival(viewer, connector_id, frame, ticks, seen))
@@ -99,8 +106,20 @@ class Quarantine:
                 stored += result.message_count
         return ReplayedQuarantine(replayed, stored, len(held) - replayed)
 
+    def _parameters(self, connector_id: UUID, sealed: bytes | None) -> Mapping[str, str]:
+        """The connector's secret query parameters: an answer may be about an instrument that only they name."""
+        try:
+            secrets = unsealed(self._vault, connector_id, sealed)
+        except ValueError:
+            logger.warning("No key of the ring opens the secrets of connector {}", connector_id)
+            return {}
+        return secrets.query_parameters
+
     async def _read(
-        self, connector: asyncpg.Record, frames: Sequence[asyncpg.Record]
+        self,
+        connector: asyncpg.Record,
+        parameters: Mapping[str, str],
+        frames: Sequence[asyncpg.Record],
     ) -> list[tuple[asyncpg.Record, list[Tick]]]:
         """What the frames say, those left out that are still not understood."""
         venue = Venue(connector["venue"])
@@ -108,7 +127,7 @@ class Quarantine:
         said = []
         for frame in frames:
             await asyncio.sleep(0)  # frames are large, and reading one does not pause
-            source = frame["source"] or connector["url"]
+            source = source_of(frame["source"] or connector["url"], parameters)
             try:
                 said.append((frame, self._normalise(venue, frame["frame"], source, mapping)))
             except CannotNormalise:

@@ -163,6 +163,7 @@ async def stored_statuses(
 async def living(url: str, *, allow_private: bool = True) -> AsyncIterator[World]:
     """A world on a migrated database."""
     clock, identities, guard = SystemClock(), RandomIds(), Guard(allow_private)
+    vault = KeyVault([bytes(range(32))])
     async with CountedDatabase(url) as database, writing(database) as w:
         log = Log(database, MessageSaver(database.pool, w.writer, clock))
         changes = Changes()
@@ -170,13 +171,13 @@ async def living(url: str, *, allow_private: bool = True) -> AsyncIterator[World
             database=database,
             log=log,
             feed=Feed(Hub(log, clock), StatusBoard(stored_statuses), clock),
-            vault=KeyVault([bytes(range(32))]),
+            vault=vault,
             clock=clock,
             ids=identities,
             switchboard=changes,
             checks=FeedChecks(guard),
             prober=FeedProber(guard, RateBudget(), normalise, clock, probe_seconds=2.0),
-            quarantine=Quarantine(database.pool, w.writer, normalise),
+            quarantine=Quarantine(database.pool, w.writer, normalise, vault),
             storage=PostgresStorage(database, embedded=True, bus="memory"),
         )
         yield World(database, services, changes)

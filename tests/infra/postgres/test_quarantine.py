@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.connectors import Venue
+from domain.connectors import Secrets, Venue, seal_secrets
 from domain.errors import NotFound
 from domain.identity import HOME_WORKSPACE_ID, Viewer
 from domain.messages import (
@@ -20,8 +20,10 @@ from domain.messages import (
     Tick,
 )
 from domain.positions import first_id_at
+from infra.feeds import venues
 from infra.postgres.database import Database
 from infra.postgres.quarantine import Quarantine
+from infra.security.vault import KeyVault
 from tests import factories
 from tests.infra.postgres.writing import (
     Writing,
@@ -33,6 +35,7 @@ from tests.infra.postgres.writing import (
 )
 
 VIEWER = Viewer(HOME_WORKSPACE_ID)
+VAULT = KeyVault([bytes(32)])
 
 
 def normalise(
@@ -52,7 +55,7 @@ def normalise(
 @asynccontextmanager
 async def replaying(database: Database) -> AsyncIterator[tuple[Writing, Quarantine]]:
     async with writing(database) as w:
-        yield w, Quarantine(database.pool, w.writer, normalise)
+        yield w, Quarantine(database.pool, w.writer, normalise, VAULT)
 
 
 async def held(database: Database, *frames: bytes, source: str = "wss://example.com/x") -> UUID:
@@ -78,6 +81,12 @@ async def held(database: Database, *frames: bytes, source: str = "wss://example.
         ),
     )
     return connector_id
+
+
+def a_klines_answer() -> bytes:
+    """One candle of Binance's REST API, which does not say of which instrument."""
+    begin, prices, end = "1499040000000", '"0.01","0.8","0.01","0.02","148"', "1499644799999"
+    return f'[[{begin},{prices},{end},"2434",308,"1756","28","0"]]'.encode()
 
 
 async def states(database: Database) -> dict[bytes, str]:
@@ -168,6 +177,22 @@ async def test_what_is_stored_already_is_not_stored_again(
         await w.drained()
         assert await quarantine.replay(VIEWER, connector_id) == ReplayedQuarantine(2, 1, 0)
     assert [row["key"] for row in await rows(database)].count("n:2") == 1
+
+
+async def test_an_instrument_that_a_secret_parameter_names_is_known(database: Database) -> None:
+    connector_id = await held(database, a_klines_answer(), source="https://api.binance.com/klines")
+    secrets = Secrets(query_parameters={"symbol": "BNBBTC", "interval": "1m"})
+    await database.pool.execute(
+        "update connectors set venue = 'binance', mapping = null, sealed = $2 where id = $1",
+        connector_id,
+        seal_secrets(VAULT, connector_id, secrets),
+    )
+    async with writing(database) as w:
+        quarantine = Quarantine(database.pool, w.writer, venues.normalise, VAULT)
+        assert await quarantine.replay(VIEWER, connector_id) == ReplayedQuarantine(1, 1, 0)
+        other_key = Quarantine(database.pool, w.writer, venues.normalise, KeyVault([b"x" * 32]))
+        assert await other_key.replay(VIEWER, connector_id) == ReplayedQuarantine(0, 0, 0)
+    assert [row["instrument"] for row in await rows(database)] == ["BNB-BTC"]
 
 
 async def test_others_connectors_cannot_be_replayed(database: Database) -> None:
