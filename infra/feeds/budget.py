@@ -11,6 +11,7 @@ from limits.aio.strategies import MovingWindowRateLimiter
 from infra.feeds.faults import SourceFailed
 
 REQUESTS_PER_SECOND = 20
+WINDOW_SECONDS = 1.0
 SHORTEST_WAIT_SECONDS = 0.005
 HOSTS_KEPT = 10_000
 
@@ -36,7 +37,11 @@ class RateBudget:
                     return
                 window = await self._limiter.get_window_stats(self._limit, host)
                 wait = window.reset_time - time.time()
-                await asyncio.sleep(min(max(wait, SHORTEST_WAIT_SECONDS), 1.0))
+                if (
+                    wait > WINDOW_SECONDS
+                ):  # the clock was set back: what is counted lies ahead of it
+                    await self._limiter.clear(self._limit, host)
+                await asyncio.sleep(min(max(wait, SHORTEST_WAIT_SECONDS), WINDOW_SECONDS))
 
     def pause(self, host: str, seconds: float) -> None:
         """Leave a host alone for a while; a longer pause under way stays."""

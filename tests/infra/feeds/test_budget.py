@@ -1,4 +1,5 @@
 import asyncio
+import time
 
 import pytest
 
@@ -45,3 +46,11 @@ async def test_who_waits_for_a_host_hears_that_it_wants_to_be_left_alone() -> No
             await asyncio.wait_for(ask, 3)
         assert 290 < (refused.value.wait_seconds or 0) <= 300
     await budget.acquire("other")
+
+
+async def test_a_clock_that_is_set_back_blocks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    budget, now = RateBudget(1), time.time
+    await budget.acquire("venue")
+    monkeypatch.setattr(time, "time", lambda: now() - 3_600)
+    async with asyncio.timeout(3):
+        await budget.acquire("venue")
