@@ -165,8 +165,8 @@ async def test_a_bus_that_fails_is_healed_from_the_database(
         await redis.cut()
         await deployment.follower.more()
         redis.kill()
-        await deployment.follower.more()
         assert await becomes_ready(api, 503) == {"bus"}
+        await deployment.follower.more()
         await redis.start()
         await becomes_ready(api, 200)
         await deployment.follower.more()

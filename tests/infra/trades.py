@@ -95,7 +95,7 @@ class Follower:
             if not listening.cancelled():
                 listening.result()
 
-    async def more(self, count: int = 300) -> None:
+    async def more(self, count: int = 150) -> None:
         """Wait until so many more trades of every instrument were heard."""
         before = self._counts()
         async with asyncio.timeout(PATIENCE_SECONDS):
