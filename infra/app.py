@@ -21,7 +21,7 @@ from infra.feeds.store import ConnectorStore
 from infra.feeds.venues import normalise
 from infra.parts import Parts, database_url, parts_on, shared_parts
 from infra.postgres import migrate
-from infra.postgres.embedded import require_free
+from infra.postgres.data_directory import require_free
 from infra.postgres.leases import ConnectorLeases
 from infra.postgres.quarantine import Quarantine
 from infra.postgres.saving import MessageSaver

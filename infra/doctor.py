@@ -18,8 +18,9 @@ from uuid import UUID
 import asyncpg
 from alembic.util.exc import CommandError
 
+from infra.postgres.data_directory import DataDirectoryInUse
 from infra.postgres.database import connector
-from infra.postgres.embedded import CannotStart, DataDirectoryInUse, EmbeddedPostgres
+from infra.postgres.embedded import CannotStart, EmbeddedPostgres
 from infra.postgres.migrate import status
 from infra.realtime.bus import Bus
 from infra.redaction import hide_named

@@ -180,8 +180,11 @@ async def _stored_statuses(
 def _vault(settings: Settings) -> KeyVault:
     keys = [read_key(key.get_secret_value()) for key in settings.encryption_keys]
     if not keys:
-        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        keys = [key_file(settings.data_dir)]
+        try:
+            settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            keys = [key_file(settings.data_dir)]
+        except (OSError, ValueError) as error:
+            raise CannotRun(f"the encryption key cannot be used: {error}") from None
     return KeyVault(keys)
 
 

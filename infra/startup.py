@@ -8,8 +8,9 @@ from ipaddress import ip_address
 import asyncpg
 from alembic.util.exc import CommandError
 
+from infra.postgres.data_directory import DataDirectoryInUse
 from infra.postgres.database import connector
-from infra.postgres.embedded import CannotStart, DataDirectoryInUse
+from infra.postgres.embedded import CannotStart
 from infra.postgres.migrate import status
 from infra.redaction import hide_named
 from infra.settings import InvalidSettings

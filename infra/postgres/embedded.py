@@ -6,7 +6,6 @@ a stale postmaster.pid, and ties the server's life to whichever process happens 
 
 import asyncio
 import atexit
-import fcntl
 import importlib.util
 import os
 import pwd
@@ -17,7 +16,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import IO, Self
 from urllib.parse import urlencode
@@ -25,10 +23,12 @@ from urllib.parse import urlencode
 import asyncpg
 from loguru import logger
 
+from infra.postgres import postmaster
+from infra.postgres.data_directory import DataDirectoryInUse, lock
+
 VERSION = 18
 DATABASE = "penstock"
 START_TIMEOUT_SECONDS = 60.0
-STOP_TIMEOUT_SECONDS = 8.0
 WATCH_SECONDS = 0.5
 SOCKET_NAME = ".s.PGSQL.5432"
 SOCKET_PATH_LIMIT = 103  # bytes: 107 on Linux, 103 on macOS
@@ -50,16 +50,6 @@ SETTINGS: Mapping[str, str] = {
     "log_line_prefix": "%m [%p] %a ",
     "track_io_timing": "on",
 }
-
-
-class DataDirectoryInUse(Exception):
-    """Another process runs the server of this data directory."""
-
-    def __init__(self, data_dir: Path, pid: int | None) -> None:
-        who = "another process" if pid is None else f"process {pid}"
-        super().__init__(f"{data_dir} is in use by {who}; stop it or choose another data directory")
-        self.data_dir = data_dir
-        self.pid = pid
 
 
 class CannotStart(Exception):
@@ -146,13 +136,18 @@ class EmbeddedPostgres:
         """`start` without an event loop, up to but not including the creation of the database."""
         if self._lock is not None:
             raise DataDirectoryInUse(self.data_dir, os.getpid())
-        self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock = _lock(self.data_dir)
+        try:
+            self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = lock(self.data_dir)
+        except OSError as error:
+            raise CannotStart(
+                f"{self.data_dir} cannot be the data directory ({error.strerror}); choose another"
+            ) from None
         atexit.register(self.stop_blocking)
         try:
             self._account = _account(self.cluster)
             self._open_path()
-            _end_leftover(self.cluster)
+            postmaster.end_leftover(self.cluster)
             self._create_cluster()
             self._sockets = self._socket_directory()
             self._start_server()
@@ -194,7 +189,7 @@ class EmbeddedPostgres:
             start_new_session=True,
             cwd="/",
         )
-        while not _is_ready(self.cluster, self._server.pid):
+        while not postmaster.is_ready(self.cluster, self._server.pid):
             if self._server.poll() is not None:
                 raise CannotStart(f"PostgreSQL did not start:\n{_tail(self.log)}")
             if time.monotonic() > deadline:
@@ -205,7 +200,7 @@ class EmbeddedPostgres:
 
     def _start_again(self) -> None:
         self._stop_server()
-        _end_leftover(self.cluster)  # what a killed server left
+        postmaster.end_leftover(self.cluster)  # what a killed server left
         self._start_server()
 
     def _stop_server(self) -> None:
@@ -221,7 +216,7 @@ class EmbeddedPostgres:
             if server.poll() is None:
                 server.send_signal(how)
                 try:
-                    server.wait(STOP_TIMEOUT_SECONDS)
+                    server.wait(postmaster.STOP_TIMEOUT_SECONDS)
                 except subprocess.TimeoutExpired:
                     continue
             return
@@ -324,20 +319,6 @@ def _binaries() -> Path:
     return Path(wheel.origin).parent / f"pginstall{VERSION}" / "bin"
 
 
-def _lock(data_dir: Path) -> int:
-    """Hold the directory for the life of this process; the file says who does."""
-    descriptor = os.open(data_dir / "penstock.pid", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        text = os.read(descriptor, 32).strip()
-        os.close(descriptor)
-        raise DataDirectoryInUse(data_dir, int(text) if text.isdigit() else None) from None
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-    return descriptor
-
-
 def _account(cluster: Path) -> pwd.struct_passwd | None:
     """Whom PostgreSQL runs as: ourselves, unless we are root, whom it refuses."""
     if os.geteuid() != 0:
@@ -350,50 +331,6 @@ def _account(cluster: Path) -> pwd.struct_passwd | None:
         except KeyError:
             continue
     raise CannotStart("PostgreSQL does not run as root, and there is no user postgres or nobody")
-
-
-def _end_leftover(cluster: Path) -> None:
-    """Stop the server of a process that was killed, and clear what it left; we hold the directory's lock."""
-    postmaster = cluster / "postmaster.pid"
-    try:
-        pid = int(postmaster.read_text().split("\n", 1)[0])
-    except FileNotFoundError:
-        return
-    except ValueError:
-        pid = 0
-    for how in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
-        if not _serves(pid, cluster):
-            break
-        with suppress(ProcessLookupError):
-            os.kill(pid, how)
-        deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
-        while _serves(pid, cluster) and time.monotonic() < deadline:
-            time.sleep(0.02)
-    # The number may by now belong to a process that is no PostgreSQL, which PostgreSQL could not tell.
-    postmaster.unlink(missing_ok=True)
-
-
-def _serves(pid: int, cluster: Path) -> bool:
-    """Whether a process is alive and is this cluster's server, not another that got its number."""
-    if pid <= 0:
-        return False
-    if Path("/proc/self").exists():
-        try:
-            return Path(f"/proc/{pid}/cwd").samefile(cluster)
-        except OSError:
-            return False
-    listing = subprocess.run(  # noqa: S603
-        ["/bin/ps", "-o", "command=", "-p", str(pid)], capture_output=True, check=False, timeout=10
-    )
-    return os.fsencode(cluster) in listing.stdout
-
-
-def _is_ready(cluster: Path, pid: int) -> bool:
-    try:
-        lines = (cluster / "postmaster.pid").read_text().splitlines()
-    except FileNotFoundError:
-        return False
-    return len(lines) >= 8 and lines[0].strip() == str(pid) and lines[7].strip() == "ready"
 
 
 def _tail(log: Path, lines: int = 20) -> str:

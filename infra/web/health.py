@@ -53,7 +53,7 @@ class Health:
         except Exception as error:  # noqa: BLE001 # whatever it raises, the dependency is down
             problem = type(error).__name__  # its text may name hosts and users
             if name not in self._down:
-                logger.opt(exception=error).warning("{} is down", name)
+                logger.warning("{} is down: {!r}", name, error)
         latency = round((perf_counter() - start) * 1000, 3)
         if problem is None:
             self._down.discard(name)

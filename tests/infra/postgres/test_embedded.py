@@ -13,7 +13,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from infra.postgres.embedded import CannotStart, DataDirectoryInUse, EmbeddedPostgres
+from infra.postgres.data_directory import DataDirectoryInUse
+from infra.postgres.embedded import CannotStart, EmbeddedPostgres
 
 ROOT = Path(__file__).parents[3]
 NOBODY = 65534
