@@ -1,7 +1,6 @@
 """What waits to be written to one subscriber: bounded, and honest about what it had to leave out."""
 
 import asyncio
-from collections import deque
 from dataclasses import dataclass
 
 from domain.positions import Position
@@ -39,7 +38,7 @@ class Outbox:
         self._events = events
         self._size = size
         self._bytes = 0
-        self._queue: deque[bytes] = deque()
+        self._queue: list[bytes] = []
         self._keyed: dict[str, bytes] = {}
         self._loss: Loss | None = None
         self._last = Position()

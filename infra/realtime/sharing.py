@@ -16,6 +16,10 @@ ENCODE_SECONDS = 30.0
 CATCH_UPS = 20
 
 
+class Stopping(Exception):
+    """The service stops; its subscribers may come back, and go on from their cursors."""
+
+
 async def encoded(encode: Encode, event: Any) -> bytes:
     """An event's bytes, awaited when its fields need loading."""
     payload = encode(event)
@@ -89,6 +93,7 @@ class Shares:
         self._outbox_events = outbox_events
         self._outbox_bytes = outbox_bytes
         self._shares: dict[Hashable, Share] = {}
+        self._stopping = False
         self.subscribers = 0
         self.lost_messages = 0
 
@@ -97,9 +102,11 @@ class Shares:
     ) -> AsyncGenerator[list[bytes], None]:
         """One subscriber's encoded events, all that wait at a time, until it is closed.
 
-        `rights` tells apart what must not share an execution: selection, variables, viewer.
+        `rights` tells apart what must not share an execution: selection, variables, viewer. Raises Stopping.
         """
         await stream.ready()
+        if self._stopping:
+            raise Stopping
         key = (rights, stream.topic)
         outbox = Outbox(self._outbox_events, self._outbox_bytes)
         share = self._share(key, stream, encode)
@@ -130,9 +137,12 @@ class Shares:
             self._forget(key, share)
 
     async def close(self) -> None:
-        """End all live halves."""
+        """End all live halves and tell their subscribers."""
+        self._stopping = True
         for share in self._shares.values():
             share.close()
+            for outbox in share.members:
+                outbox.fail(Stopping())
         self._shares.clear()
 
     def _share(self, key: Hashable, stream: Stream, encode: Encode) -> Share:

@@ -166,17 +166,7 @@ class Operations:
         return self._format_errors(errors, prepared.request_id, prepared.name)
 
     async def subscribe(self, prepared: Prepared) -> AsyncGenerator[list[bytes], None]:
-        """Encoded events until closed; raises RequestRefused when the subscription cannot start."""
-        with self._metrics.operation(prepared.kind.value) as measured:
-            try:
-                async with aclosing(self._events(prepared)) as events:
-                    async for payloads in events:
-                        yield payloads
-            except RequestRefused:
-                measured.outcome = "errors"
-                raise
-
-    async def _events(self, prepared: Prepared) -> AsyncGenerator[list[bytes], None]:
+        """Encoded events until closed; raises RequestRefused when it cannot start, Stopping with the service."""
         executor = prepared.executor
         started = create_source_event_stream(executor)
         stream = await started if isinstance(started, Awaitable) else started
@@ -188,9 +178,10 @@ class Operations:
 
         shared = cast("Stream", stream)
         rights = self._rights(prepared)
-        async with aclosing(self._shares.subscribe(rights, shared, encode_event)) as events:
-            async for payloads in events:
-                yield payloads
+        with self._metrics.operation(prepared.kind.value):
+            async with aclosing(self._shares.subscribe(rights, shared, encode_event)) as events:
+                async for payloads in events:
+                    yield payloads
 
     def _rights(self, prepared: Prepared) -> Hashable:
         """All that decides the bytes of an event beside the stream's topic."""

@@ -11,6 +11,7 @@ import orjson
 from graphql import GraphQLError, OperationType
 from starlette.responses import StreamingResponse
 
+from infra.realtime.sharing import Stopping
 from infra.web.operations import Operations, Prepared, RequestRefused
 
 KEEP_ALIVE_SECONDS = 12.0
@@ -39,6 +40,8 @@ async def _events(
                 yield chunk
         else:
             yield _next(await operations.answer(prepared))
+    except Stopping:  # without `complete`, so that the client comes back
+        return
     except RequestRefused as refused:
         yield _refusal(operations, prepared, refused.errors)
     except Exception as error:  # noqa: BLE001 - told to the client, masked, and logged by `errors`

@@ -16,6 +16,7 @@ from graphql import GraphQLError, OperationType
 from loguru import logger
 
 from infra.logs import timed
+from infra.realtime.sharing import Stopping
 from infra.web.operations import Operations, Prepared, Request, RequestRefused
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -220,7 +221,7 @@ class _Socket:
             except RequestRefused as refused:
                 await self._refuse(message.id, refused.errors, request_id)
                 return
-            except OSError:  # the client left while being written to
+            except (OSError, Stopping):  # the client left while being written to, or the service does
                 return
             except Exception as error:  # noqa: BLE001 - told to the client, masked, and logged by `errors`
                 masked = GraphQLError("Internal error", original_error=error)
@@ -238,6 +239,9 @@ class _Socket:
                     await send(
                         {"type": "websocket.send", "text": f"{head}{payload.decode()}" + "}"}
                     )
+                # An idle subscriber must not keep its last events: the generators below hold this list too.
+                payloads.clear()
+                payload = b""
 
     async def _answer(self, id: str, prepared: Prepared) -> None:
         with timed(f"WebSocket {prepared.kind.value}"):

@@ -5,7 +5,7 @@ from domain.messages import Delivery, DeliveryMode, Gap, GapReason
 from domain.positions import Position
 from infra.realtime.announcement import Announcement
 from infra.realtime.outbox import Outbox
-from infra.realtime.sharing import Shares
+from infra.realtime.sharing import Shares, Stopping
 from infra.realtime.sources import INBOX_MESSAGES
 from infra.realtime.streams import alone
 from tests.infra.realtime.subscribers import Encoder, Subscriber, stream
@@ -53,6 +53,19 @@ async def test_a_subscription_without_cursor_begins_with_an_empty_batch_and_lose
     await settle()
     assert one.ids == [world.rows[1][0]]
     await one.leave()
+    await world.hub.stop()
+
+
+async def test_when_the_service_stops_every_subscriber_hears_it_and_no_other_begins() -> None:
+    world, shares = World(), Shares(outbox_events=100, outbox_bytes=1 << 20)
+    await world.hub.start()
+    readers = [Subscriber(shares, stream(world), Encoder()) for _ in range(3)]
+    await settle()
+    await shares.close()
+    readers.append(Subscriber(shares, stream(world), Encoder()))
+    await settle()
+    assert [type(reader.task.exception()) for reader in readers] == [Stopping] * 4
+    assert shares.subscribers == 0
     await world.hub.stop()
 
 
