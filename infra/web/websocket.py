@@ -221,7 +221,7 @@ class _Socket:
             except RequestRefused as refused:
                 await self._refuse(message.id, refused.errors, request_id)
                 return
-            except (OSError, Stopping):  # the client left while being written to, or the service does
+            except (OSError, Stopping):  # the client left meanwhile, or the service does
                 return
             except Exception as error:  # noqa: BLE001 - told to the client, masked, and logged by `errors`
                 masked = GraphQLError("Internal error", original_error=error)
