@@ -17,14 +17,18 @@ from infra.settings import InvalidSettings
 
 OLDEST_POSTGRES = 15
 BACKLOG = 2_048
+STALLED_MS = 60_000
 
 
 class CannotRun(Exception):
     """Penstock cannot run as it is set up; the message says what is wrong and how to mend it."""
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening TCP socket (port 0: any free one); raises CannotRun when the address cannot be had."""
+def listen(host: str, port: int, stalled_ms: int = STALLED_MS) -> socket.socket:
+    """A listening TCP socket (port 0: any free one); raises CannotRun when the address cannot be had.
+
+    A client that takes nothing of what was sent to it for `stalled_ms` loses its connection.
+    """
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -34,6 +38,10 @@ def listen(host: str, port: int) -> socket.socket:
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            # Else a client that stopped reading keeps its socket, and what waits for it, for ever: closing
+            # waits until all is sent.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, stalled_ms)
         listener.bind(address)
         listener.listen(BACKLOG)
         listener.setblocking(False)
