@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, Protocol
 
 import httpx
@@ -101,7 +102,7 @@ class Receiver:
         if not ticks:
             self._note_complaint(frame)
             return 0
-        await self._store(ticks, len(frame), received_at)
+        await self._store(_oldest_first(ticks), len(frame), received_at)
         return len(ticks)
 
     async def take_too_large(self, kept: bytes, size: int, limit: int) -> None:
@@ -203,3 +204,15 @@ class Receiver:
             missed=hole.before - hole.after - 1,
             noticed_at=noticed_at,
         )
+
+
+def _oldest_first(ticks: list[Tick]) -> list[Tick]:
+    """The order in which they happened: some venues list the newest first, and ids follow the order stored."""
+    if len(ticks) < 2:
+        return ticks
+    dated = [(tick.event_time, tick) for tick in ticks if tick.event_time is not None]
+    if len(dated) < len(ticks):
+        return ticks
+    if dated[0][0] > dated[-1][0]:
+        dated.reverse()  # those of one moment too
+    return [tick for _, tick in sorted(dated, key=itemgetter(0))]

@@ -1,7 +1,7 @@
 import asyncio
 import json
 
-from domain.connectors import Secrets
+from domain.connectors import Secrets, Venue
 from infra.feeds.receiver import Receiver
 from infra.feeds.venues import normalise
 from infra.system import RandomIds, SystemClock
@@ -34,3 +34,25 @@ async def test_what_waits_for_the_writer_when_reading_ends_is_given_up_and_said(
     await shelf.make_room(1)
     await receiver.take(FRAME)
     assert shelf.sequences == ["7"]
+
+
+async def test_ticks_that_a_frame_lists_newest_first_are_stored_as_they_happened() -> None:
+    url = "https://www.okx.com/api/v5/market/trades?instId=BTC-USDT"
+    connector, shelf = a_connector(url, venue=Venue.OKX), Shelf()
+    keeper = States().keeper(connector)
+    receiver = Receiver(
+        connector,
+        Secrets(),
+        keeper.lease,
+        keeper,
+        shelf,
+        normalise,
+        SystemClock(),
+        RandomIds(),
+        FRAME_LIMIT,
+    )
+    facts = {"instId": "BTC-USDT", "px": "1", "sz": "1", "side": "buy"}
+    times = {9: 1_795_249_502_000, 8: 1_795_249_501_000, 7: 1_795_249_501_000}
+    trades = [facts | {"tradeId": str(number), "ts": str(ts)} for number, ts in times.items()]
+    await receiver.take(json.dumps({"code": "0", "msg": "", "data": trades}).encode())
+    assert shelf.sequences == ["7", "8", "9"]
