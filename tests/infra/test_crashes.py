@@ -16,7 +16,7 @@ async def test_a_killed_process_leaves_all_it_announced_and_goes_on_by_itself(
     tmp_path: Path, database_url: str
 ) -> None:
     follower = Follower()
-    async with exchange(rate=3000) as replayer:
+    async with exchange(rate=1500) as replayer:
         service = await Service(tmp_path, database_url=database_url, **SETTINGS).start()
         async with follower.following(service):
             await connect(service, replayer)
@@ -36,7 +36,7 @@ async def test_a_killed_process_leaves_all_it_announced_and_goes_on_by_itself(
 
 async def test_a_killed_server_and_then_a_killed_process_need_no_help(place: Path) -> None:
     follower = Follower()
-    async with exchange(rate=3000) as replayer:
+    async with exchange(rate=1500) as replayer:
         service = await Service(place, **SETTINGS).start()
         async with follower.following(service):
             await connect(service, replayer)
@@ -61,7 +61,7 @@ async def test_a_stop_under_load_loses_nothing_that_was_received(
     tmp_path: Path, database_url: str
 ) -> None:
     async with (
-        exchange(rate=5000) as replayer,
+        exchange(rate=2000) as replayer,
         Service(tmp_path, database_url=database_url, batch_age_ms=10_000, **SETTINGS) as service,
     ):
         await connect(service, replayer)

@@ -29,7 +29,7 @@ async def under_load(
     """A service that stores trades in a server of its own, and a subscriber who must hear all of them on one socket."""
     follower = Follower()
     async with (
-        exchange(rate=2000) as replayer,
+        exchange(rate=1500) as replayer,
         Service(
             place / "service", database_url=server.url, allow_private_addresses=True, **settings
         ) as service,

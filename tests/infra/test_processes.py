@@ -77,7 +77,7 @@ class Deployment:
 async def a_deployment(
     directory: Path, database_url: str, bus_url: str
 ) -> AsyncIterator[Deployment]:
-    async with exchange(rate=1500) as replayer:
+    async with exchange(rate=1000) as replayer:
         yield Deployment(directory, database_url, bus_url, replayer, Follower())
 
 
