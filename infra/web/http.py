@@ -7,7 +7,7 @@ from typing import Any, Final
 import orjson
 from graphql import GraphQLError, GraphQLSyntaxError, OperationType
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from infra.web.metrics import Metrics
 from infra.web.negotiation import EVENTS, GRAPHQL, JSON, Accept
@@ -18,6 +18,7 @@ from infra.web.sse import event_stream
 
 BODY_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 5.0
+STALL_SECONDS: Final = 60.0
 STATUSES: Final = {
     "UNAUTHENTICATED": 401,
     "FORBIDDEN": 403,
@@ -36,11 +37,13 @@ class GraphQLEndpoint:
         metrics: Metrics,
         graphiql: ASGIApp | None = None,
         body_limit: int = 16 * 1024 * 1024,
+        stall_seconds: float = STALL_SECONDS,
     ) -> None:
         self._operations = operations
         self._metrics = metrics
         self._graphiql = graphiql
         self._body_limit = body_limit
+        self._stall = stall_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -101,7 +104,15 @@ class GraphQLEndpoint:
     ) -> None:
         if not accept.accepts(EVENTS):
             raise Refusal(406, f"Subscriptions need Accept: {EVENTS}, or a WebSocket")
-        await event_stream(self._operations, prepared)(scope, receive, send)
+
+        async def send_in_time(message: Message) -> None:
+            try:
+                async with asyncio.timeout(self._stall):
+                    await send(message)
+            except TimeoutError as error:
+                raise ConnectionError("The client does not read") from error
+
+        await event_stream(self._operations, prepared)(scope, receive, send_in_time)
 
     async def _answer(self, prepared: Prepared, receive: Receive) -> bytes:
         """Run to the end, unless nobody waits for a query any more."""

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 from starlette.types import ASGIApp
 from uvicorn import Config, Server
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 DRAIN_SECONDS = 5.0
 PING_SECONDS = 20.0
@@ -19,8 +20,17 @@ class _Server(Server):
         yield
 
 
+class _Socket(WebSocketsSansIOProtocol):
+    def keepalive_timeout(self) -> None:
+        """Drop a client that answers no ping at once: closing waits until it has read what waits for it."""
+        super().keepalive_timeout()
+        self.transport.abort()
+
+
 @asynccontextmanager
-async def serving(application: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
+async def serving(
+    application: ASGIApp, listener: socket.socket, ping_seconds: float = PING_SECONDS
+) -> AsyncIterator[None]:
     """Serve `application` for the block; at its end requests under way get a few seconds to finish.
 
     Frames are not compressed: an event is encoded once for all subscribers, and compressing it for each of
@@ -30,10 +40,10 @@ async def serving(application: ASGIApp, listener: socket.socket) -> AsyncIterato
         application,
         loop="none",
         http="httptools",
-        ws="websockets-sansio",
+        ws=_Socket,
         ws_per_message_deflate=False,
-        ws_ping_interval=PING_SECONDS,
-        ws_ping_timeout=PING_SECONDS,
+        ws_ping_interval=ping_seconds,
+        ws_ping_timeout=ping_seconds,
         access_log=False,
         log_config=None,
         lifespan="off",

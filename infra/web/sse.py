@@ -4,12 +4,13 @@ The "distinct connections" mode of graphql-sse: one request, one operation, `nex
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 import orjson
 from graphql import GraphQLError, OperationType
 from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from infra.realtime.sharing import Stopping
 from infra.web.operations import Operations, Prepared, RequestRefused
@@ -19,25 +20,36 @@ COMPLETE = b"event: complete\ndata: \n\n"
 KEEP_ALIVE = b":\n\n"
 
 
+class EventStream(StreamingResponse):
+    """A response that frees what it follows as soon as its client is gone, and not when the collector comes by."""
+
+    def __init__(self, events: AsyncGenerator[bytes, None]) -> None:
+        headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+        super().__init__(events, media_type="text/event-stream", headers=headers)
+        self._events = events
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send events until either side ends them."""
+        async with aclosing(self._events):
+            await super().__call__(scope, receive, send)
+
+
 def event_stream(
     operations: Operations, prepared: Prepared, keep_alive_seconds: float = KEEP_ALIVE_SECONDS
-) -> StreamingResponse:
+) -> EventStream:
     """A response that goes on until the operation or the client ends it."""
-    return StreamingResponse(
-        _events(operations, prepared, keep_alive_seconds),
-        media_type="text/event-stream",
-        headers={"cache-control": "no-cache", "x-accel-buffering": "no"},
-    )
+    return EventStream(_events(operations, prepared, keep_alive_seconds))
 
 
 async def _events(
     operations: Operations, prepared: Prepared, keep_alive_seconds: float
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     try:
         if prepared.kind is OperationType.SUBSCRIPTION:
             yield KEEP_ALIVE
-            async for chunk in _live(operations, prepared, keep_alive_seconds):
-                yield chunk
+            async with aclosing(_live(operations, prepared, keep_alive_seconds)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
         else:
             yield _next(await operations.answer(prepared))
     except Stopping:  # without `complete`, so that the client comes back
@@ -52,7 +64,7 @@ async def _events(
 
 async def _live(
     operations: Operations, prepared: Prepared, keep_alive_seconds: float
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     async with aclosing(operations.subscribe(prepared)) as events:
         pending = asyncio.ensure_future(anext(events))
         try:
