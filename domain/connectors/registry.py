@@ -30,12 +30,14 @@ from domain.connectors.rules import (
     ConfigurationPatch,
     check_source,
     checked,
+    origin_of,
     protocol_of,
     venue_of,
 )
 from domain.connectors.secrets import (
     Secrets,
     SecretsPatch,
+    kept_fields,
     merged,
     open_secrets,
     seal_secrets,
@@ -153,9 +155,19 @@ def revise(
     configuration: ConfigurationPatch,
     secrets: SecretsPatch,
 ) -> Secrets:
-    """Apply checked changes to a connector and return its secrets; raises InvalidInput."""
-    opened = merged(open_secrets(workshop.vault, connector), secrets)
+    """Apply checked changes to a connector and return its secrets; raises InvalidInput.
+
+    Secrets go to no other host than they were given for: a URL of another origin wants them anew.
+    """
+    stored = open_secrets(workshop.vault, connector)
+    opened = merged(stored, secrets)
     settled = checked(_patched(connector, configuration), opened, workshop.checks)
+    kept = kept_fields(stored, secrets)
+    if kept and origin_of(settled.url) != origin_of(connector.url):
+        raise InvalidInput(
+            field="url",
+            reason=f"is of another host; give the secrets again or clear them: {', '.join(kept)}",
+        )
     for name, value in _columns(settled).items():
         setattr(connector, name, value)
     connector.protocol = protocol_of(settled.url)

@@ -31,6 +31,7 @@ _PROTOCOLS = {
     "ws": ConnectorProtocol.WEBSOCKET,
     "wss": ConnectorProtocol.WEBSOCKET,
 }
+_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _VENUE_DOMAINS = {
     "binance.com": Venue.BINANCE,
     "binance.us": Venue.BINANCE,
@@ -94,6 +95,12 @@ def protocol_of(url: str) -> ConnectorProtocol:
     if protocol is None:
         raise InvalidInput(field="url", reason="must begin with http://, https://, ws:// or wss://")
     return protocol
+
+
+def origin_of(url: str) -> tuple[str, str, int | None]:
+    """Scheme, host and port: whom a source's secrets are for."""
+    parts = _split(url)
+    return parts.scheme, parts.hostname or "", parts.port or _PORTS.get(parts.scheme)
 
 
 def venue_of(url: str) -> Venue:

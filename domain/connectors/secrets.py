@@ -4,7 +4,7 @@ import base64
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import TypedDict
+from typing import Any, TypedDict
 from urllib.parse import quote, quote_plus
 from uuid import UUID
 
@@ -72,6 +72,17 @@ def merged(secrets: Secrets, patch: SecretsPatch) -> Secrets:
         else:
             values[name] = value
     return Secrets(**values)
+
+
+def kept_fields(secrets: Secrets, patch: SecretsPatch) -> list[str]:
+    """Names of what is set and a patch neither sets again nor clears, as `secret_fields` names it."""
+    kept: dict[str, Any] = {}
+    for name, value in asdict(secrets).items():
+        if name not in patch:
+            kept[name] = value
+        elif isinstance(given := patch.get(name), Mapping):
+            kept[name] = {key: entry for key, entry in value.items() if key not in given}
+    return secret_fields(Secrets(**kept))
 
 
 def secret_fields(secrets: Secrets) -> list[str]:

@@ -209,6 +209,34 @@ async def test_a_secret_that_authentication_needs_cannot_be_cleared(world: World
     assert (await secrets_of(world, id)).api_key == "key-1"
 
 
+ELSEWHERE = ("wss://evil.example/ws", "ws://stream.example.com/ws", URL.replace("/ws", ":8443/ws"))
+
+
+async def test_secrets_go_to_no_other_host_than_they_were_given_for(world: World):
+    headers = [{"name": "X-A", "value": "1"}, {"name": "X-B", "value": "2"}]
+    id = await created(world, authType="API_KEY", apiKey="key-1", apiSecret="s", headers=headers)
+    given = {"apiSecret": None, "headers": [{"name": "X-B", "value": "3"}]}
+    for url in ELSEWHERE:
+        for mutation, input in (
+            ("updateConnector", {"id": id, "url": url, **given}),
+            ("testConnector", {"changes": {"id": id, "url": url, **given}}),
+        ):
+            refused = await world.do(mutation, FAULT, **input)
+            assert (refused["__typename"], refused["field"]) == ("InvalidInput", "url")
+            assert refused["reason"].endswith("clear them: apiKey, headers.X-A")
+    assert (await secrets_of(world, id)).api_secret == "s"
+    same = URL.replace(".com/ws", ".com:443/other")
+    assert (await world.do("updateConnector", FACTS, id=id, url=same))["url"] == same
+
+
+async def test_secrets_given_again_go_to_the_new_host(world: World):
+    id = await created(world, apiKey="key-1", headers=[{"name": "X-A", "value": "1"}])
+    changed = await world.do(
+        "updateConnector", FACTS, id=id, url=ELSEWHERE[0], apiKey="key-2", headers=None
+    )
+    assert (changed["url"], changed["secretFields"]) == (ELSEWHERE[0], ["apiKey"])
+
+
 async def test_a_new_url_brings_its_protocol_and_venue_unless_one_was_given(world: World):
     id = await created(world, url="wss://ws.okx.com/ws")
     changed = await world.do(
