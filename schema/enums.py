@@ -58,7 +58,7 @@ _describe(
     connectors.ConnectorState,
     "Where a connector is in its life.",
     {
-        connectors.ConnectorState.INACTIVE: "Created, never started.",
+        connectors.ConnectorState.INACTIVE: "Run by no process: never started, or started while none is there.",
         connectors.ConnectorState.STARTING: "Started, not yet connected.",
         connectors.ConnectorState.RUNNING: "Connected, messages arrive.",
         connectors.ConnectorState.STALE: "Connected but silent for longer than `staleAfterMs`.",
