@@ -5,9 +5,14 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 
 from infra.postgres.database import Database
 from tests import cluster
+
+# Time says nothing of correctness here, and the machine may be busy with other things.
+settings.register_profile("penstock", deadline=None)
+settings.load_profile("penstock")
 
 _CLUSTER = pytest.StashKey[cluster.Cluster]()
 _DIRECTORY = pytest.StashKey[Path]()

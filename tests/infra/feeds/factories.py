@@ -121,7 +121,7 @@ class Shelf:
         return [tick.sequence for arrival in self.arrivals for tick in arrival.ticks]
 
 
-async def eventually(holds: Callable[[], object], seconds: float = 5.0) -> None:
+async def eventually(holds: Callable[[], object], seconds: float = 30.0) -> None:
     """Wait until something holds."""
     async with asyncio.timeout(seconds):
         while not holds():

@@ -158,7 +158,7 @@ async def execute(database: Database, statement: str, *arguments: Any) -> None:
         await connection.execute(statement, *arguments)
 
 
-async def eventually(condition: Callable[[], Any], seconds: float = 10.0) -> None:
+async def eventually(condition: Callable[[], Any], seconds: float = 30.0) -> None:
     """Wait until the condition holds."""
     async with asyncio.timeout(seconds):
         while not condition():

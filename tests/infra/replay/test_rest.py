@@ -153,7 +153,8 @@ async def test_okx_tickers_are_of_the_kind_asked_for() -> None:
     async with replaying(venues=("okx",)) as replayer:
         answer = await get(replayer, "okx", "/api/v5/market/tickers?instType=SPOT")
     [ticker] = answer.json()["data"]
-    assert (ticker["instId"], ticker["last"]) == ("BTC-USDT", "30243.5")
+    assert ticker["instId"] == "BTC-USDT"
+    assert ticker["last"] in {"30236", "30243.5"}  # whichever of the recorded two is the latest now
     assert abs(int(ticker["ts"]) / 1000 - time.time()) < 3
 
 
