@@ -109,7 +109,7 @@ class Shelf:
             self._room = room
             self._changed.notify_all()
 
-    async def wait_for(self, count: int, seconds: float = 5.0) -> None:
+    async def wait_for(self, count: int, seconds: float = 30.0) -> None:
         async with asyncio.timeout(seconds), self._changed:
             await self._changed.wait_for(lambda: len(self.arrivals) >= count)
 
