@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from random import SystemRandom
@@ -214,12 +214,17 @@ class SocketReader:
         async with self._dialler.open() as connection:
             logger.info("Connected")
             self._heard_at = self._spoken_at = self._time()
-            chores = asyncio.create_task(self._chores(connection))
+            self._keeper.happened(ConnectorEvent.CONNECTED)
+            chores = [
+                asyncio.create_task(self._chore(work, connection))
+                for work in (self._dialler.subscribe, self._watch)
+            ]
             try:
                 await self._read(connection)
             except Exception:
-                if chores.done() and (failure := chores.exception()) is not None:
-                    raise failure from None
+                for chore in chores:
+                    if chore.done() and (failure := chore.exception()) is not None:
+                        raise failure from None
                 raise
             finally:
                 await _end(chores)
@@ -246,19 +251,23 @@ class SocketReader:
         if answer is not None:
             await self._dialler.send(connection, answer)
 
-    async def _chores(self, connection: FrameConnection) -> None:
-        """Subscribe, then watch; ends by failing, and takes the connection with it."""
+    async def _chore(
+        self, work: Callable[[FrameConnection], Awaitable[None]], connection: FrameConnection
+    ) -> None:
+        """Work beside the reading; when it fails it takes the connection with it."""
         try:
-            await self._dialler.subscribe(connection)
-            self._keeper.happened(ConnectorEvent.CONNECTED)
-            pause = min(self._options.watch_seconds, self._stale_seconds / 4)
-            while True:
-                await asyncio.sleep(pause)
-                await self._keep_alive(connection)
-                self._check_silence()
+            await work(connection)
         except Exception:
             connection.transport.abort()
             raise
+
+    async def _watch(self, connection: FrameConnection) -> None:
+        """Keep the connection alive; ends by raising FellSilent."""
+        pause = min(self._options.watch_seconds, self._stale_seconds / 4)
+        while True:
+            await asyncio.sleep(pause)
+            await self._keep_alive(connection)
+            self._check_silence()
 
     async def _keep_alive(self, connection: FrameConnection) -> None:
         ping = self._keepalive.ping
@@ -272,11 +281,13 @@ class SocketReader:
             raise FellSilent(f"open, but silent for {silent:.1f} s")
 
 
-async def _end(chores: asyncio.Task[None]) -> None:
-    chores.cancel()
-    await asyncio.wait([chores])
-    if not chores.cancelled():
-        chores.exception()  # looked at, so that asyncio does not report it as overlooked
+async def _end(chores: Sequence[asyncio.Task[None]]) -> None:
+    for chore in chores:
+        chore.cancel()
+    await asyncio.wait(chores)
+    for chore in chores:
+        if not chore.cancelled():
+            chore.exception()  # looked at, so that asyncio does not report it as overlooked
 
 
 def _said(frame: bytes | Cut) -> dict[str, object]:

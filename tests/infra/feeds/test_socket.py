@@ -131,6 +131,17 @@ async def test_an_open_but_silent_socket_is_stale_and_replaced() -> None:
     assert "silent" in (read.keeper.last_error or "")
 
 
+async def test_silence_is_noticed_while_subscriptions_are_still_sent() -> None:
+    frames = [f'{{"id":{number}}}' for number in range(100)]
+    options = replace(SOCKET, pace_seconds=0.25)
+    async with an_exchange() as exchange:
+        connector = a_connector(exchange.url, stale_after_ms=300, subscribe_frames=frames)
+        async with reading(connector, socket=options) as read:
+            await eventually(lambda: "STALE" in read.states, seconds=3.0)
+    assert read.states[:3] == ["STARTING", "RUNNING", "STALE"]
+    assert 4 <= len(exchange.heard[0]) < 20
+
+
 async def test_waiting_for_the_writer_is_no_silence() -> None:
     shelf = Shelf(room=1)
     async with an_exchange(trade_by_trade) as exchange:
