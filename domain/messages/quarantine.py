@@ -60,7 +60,7 @@ class CannotNormalise(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class ReplayedQuarantine:
-    """What a replay of quarantined frames did: frames understood, messages stored, frames still held."""
+    """What a replay of quarantined frames did: frames understood, messages stored, frames tried that are still held."""
 
     replayed_count: int
     message_count: int
@@ -73,7 +73,8 @@ class QuarantineReplay(Protocol):
     async def replay(
         self, viewer: Viewer, connector_id: UUID, ids: Sequence[UUID] | None = None
     ) -> ReplayedQuarantine:
-        """Normalise held frames of a connector (`ids`, or oldest first at most 1,000) and store what they say.
+        """Normalise held frames of a connector and store what they say: `ids`, or oldest first.
 
-        Raises NotFound for a connector the viewer may not see; frames that are not held any more are passed over.
+        Ends when 1,000 became REPLAYED, all were tried, or 20 seconds have passed. Raises NotFound for a connector the
+        viewer may not see; frames that are not held any more are passed over.
         """

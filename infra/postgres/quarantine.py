@@ -1,7 +1,9 @@
 """Quarantined frames, read again after a fix."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -23,14 +25,16 @@ REPLAY_LIMIT = 1000
 FRAMES_AT_ONCE = 20
 MESSAGES_NEAR = 10_000
 REPLAY_SECONDS = 30.0
+REPLAY_BUDGET_SECONDS = 20.0
 
 Normalise = Callable[[Venue, bytes, str, dict[str, Any] | None], list[Tick]]
 
-_HELD_IDS = """
-    select id from quarantined_frames
+_HELD = """
+    select id, received_at from quarantined_frames
     where workspace_id = $1 and connector_id = $2 and state = 'held'
         and ($3::uuid[] is null or id = any($3))
-    order by received_at, id limit $4
+        and ($4::timestamptz is null or (received_at, id) > ($4, $5::uuid))
+    order by received_at, id limit $6
 """
 _FRAMES = """
     select id, received_at, source, frame from quarantined_frames
@@ -70,41 +74,57 @@ class Quarantine:
     async def replay(
         self, viewer: Viewer, connector_id: UUID, ids: Sequence[UUID] | None = None
     ) -> ReplayedQuarantine:
-        """Normalise held frames of a connector (`ids`, or oldest first at most 1,000) and store what they say.
+        """Normalise held frames of a connector and store what they say: `ids`, or oldest first.
 
-        Raises NotFound for a connector the viewer may not see; frames that are not held any more are passed over.
+        Ends when 1,000 became REPLAYED, all were tried, or 20 seconds have passed. Raises NotFound for a connector the
+        viewer may not see; frames that are not held any more are passed over.
         """
         connector = await self._pool.fetchrow(
             _CONNECTOR, connector_id, viewer.workspace_id, timeout=REPLAY_SECONDS
         )
         if connector is None:
             raise NotFound(field="connectorId", id=str(connector_id))
-        rows = await self._pool.fetch(
-            _HELD_IDS,
-            viewer.workspace_id,
-            connector_id,
-            None if ids is None else list(ids),
-            REPLAY_LIMIT,
-            timeout=REPLAY_SECONDS,
-        )
-        held = [row["id"] for row in rows]
         parameters = self._parameters(connector_id, connector["sealed"])
-        replayed = stored = 0
+        replayed = stored = tried = 0
         seen: set[str] = set()
-        for start in range(0, len(held), FRAMES_AT_ONCE):
-            frames = await self._pool.fetch(
-                _FRAMES, held[start : start + FRAMES_AT_ONCE], timeout=REPLAY_SECONDS
-            )
+        began = monotonic()
+        async for held in self._held(viewer, connector_id, ids):
+            frames = await self._pool.fetch(_FRAMES, held, timeout=REPLAY_SECONDS)
             said = await self._read(connector, parameters, frames)
             seen |= await self._stored(connector_id, said)
             readable = [
                 (frame["id"], _arrival(viewer, connector_id, frame, ticks, seen))
-                for frame, ticks in said
+                for frame, ticks in said[: REPLAY_LIMIT - replayed]
             ]
+            tried += len(held)
             for result in await self._store(connector_id, readable):
                 replayed += result.frame_count
                 stored += result.message_count
-        return ReplayedQuarantine(replayed, stored, len(held) - replayed)
+            if replayed >= REPLAY_LIMIT or monotonic() - began >= REPLAY_BUDGET_SECONDS:
+                break
+        return ReplayedQuarantine(replayed, stored, tried - replayed)
+
+    async def _held(
+        self, viewer: Viewer, connector_id: UUID, ids: Sequence[UUID] | None
+    ) -> AsyncIterator[list[UUID]]:
+        """Ids of held frames, oldest first, a few at once; what is passed does not come again."""
+        received_at: datetime | None = None
+        last: UUID | None = None
+        while True:
+            rows = await self._pool.fetch(
+                _HELD,
+                viewer.workspace_id,
+                connector_id,
+                None if ids is None else list(ids),
+                received_at,
+                last,
+                FRAMES_AT_ONCE,
+                timeout=REPLAY_SECONDS,
+            )
+            if not rows:
+                return
+            yield [row["id"] for row in rows]
+            received_at, last = rows[-1]["received_at"], rows[-1]["id"]
 
     def _parameters(self, connector_id: UUID, sealed: bytes | None) -> Mapping[str, str]:
         """The connector's secret query parameters: an answer may be about an instrument that only they name."""

@@ -21,6 +21,7 @@ from domain.messages import (
 )
 from domain.positions import first_id_at
 from infra.feeds import venues
+from infra.postgres import quarantine as replaying_module
 from infra.postgres.database import Database
 from infra.postgres.quarantine import Quarantine
 from infra.security.vault import KeyVault
@@ -118,6 +119,25 @@ async def test_messages_keep_their_receive_time_and_get_ids_of_now(database: Dat
     (frame,) = await rows(database, "quarantined_frames")
     assert frame["replayed_at"] > frame["received_at"] - timedelta(days=1)
     assert row["id"] >= first_id_at(frame["replayed_at"] - timedelta(seconds=10))
+
+
+async def test_frames_that_stay_unreadable_hide_none_behind_them(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replaying_module, "REPLAY_LIMIT", 3)
+    connector_id = await held(database, *[b"x"] * 50, b"1", b"x", b"2", b"3", b"4")
+    async with replaying(database) as (_, quarantine):
+        assert await quarantine.replay(VIEWER, connector_id) == ReplayedQuarantine(3, 3, 52)
+        assert await quarantine.replay(VIEWER, connector_id) == ReplayedQuarantine(1, 1, 51)
+
+
+async def test_a_replay_that_takes_long_ends_before_all_were_tried(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replaying_module, "REPLAY_BUDGET_SECONDS", 0.0)
+    connector_id = await held(database, *[b"x"] * 50)
+    async with replaying(database) as (_, quarantine):
+        assert await quarantine.replay(VIEWER, connector_id) == ReplayedQuarantine(0, 0, 20)
 
 
 async def test_frames_can_be_chosen(database: Database) -> None:
