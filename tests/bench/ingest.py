@@ -10,7 +10,7 @@ from tests.bench.report import Figure, figure
 from tests.bench.source import Source, source
 from tests.bench.world import World, world
 
-WARM = 20_000
+WARM = 400_000  # the flood outruns the database: by then the bounded buffer has been full
 FRAMES = 50_000
 MEMORY_FRAMES = 1_000_000
 COPIED = 50_000
@@ -31,7 +31,6 @@ async def _run() -> list[Figure]:
         before = service.resident_mb()
         rates = [await _through(service, exchange, FRAMES) for _ in range(3)]
         copied = [await _copy(service) for _ in range(3)]
-        middle = service.resident_mb()
         await _through(service, exchange, MEMORY_FRAMES - 3 * FRAMES)
         after = service.resident_mb()
     rate, floor = sorted(rates)[1], sorted(copied)[1]
@@ -40,9 +39,8 @@ async def _run() -> list[Figure]:
         figure(
             "asyncpg COPY of the same rows", floor, "rows/s", rate / floor, reach="at least 0.35"
         ),
-        figure("memory before", before, "MB"),
-        figure(f"memory after {3 * FRAMES:,} frames", middle, "MB"),
-        figure(f"memory after {MEMORY_FRAMES:,} frames", after, "MB", after / middle, "flat"),
+        figure("memory once the buffer was full", before, "MB"),
+        figure(f"  after {MEMORY_FRAMES:,} frames more", after, "MB", after / before, "flat"),
     ]
 
 
