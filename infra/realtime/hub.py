@@ -184,4 +184,8 @@ class Hub:
                 if listener.filter.admits(message):
                     matched.setdefault(listener, []).append(message)
         for listener, messages in matched.items():
-            listener.offer(messages, before, after, published_at)
+            try:
+                listener.offer(messages, before, after, published_at)
+            except Exception:  # noqa: BLE001 - one listener's trouble is not the others'
+                logger.exception("A listener could not take messages")
+                listener.miss(before, after)

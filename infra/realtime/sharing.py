@@ -6,7 +6,9 @@ from typing import Any
 
 from loguru import logger
 
-from infra.realtime.outbox import Outbox, Sendable
+from domain.messages import GapReason
+from domain.positions import Position
+from infra.realtime.outbox import Loss, Outbox, Sendable
 from infra.realtime.sources import Live, Mark
 from infra.realtime.streams import Stream
 
@@ -35,6 +37,8 @@ class Share:
     def __init__(self, stream: Stream, encode: Encode) -> None:
         self.members: set[Outbox] = set()
         self._reached: set[Outbox] = set()
+        self._stream = stream
+        self._at = Position()
         self._source = stream.source()
         self._encode = encode
         self._source.open()
@@ -66,6 +70,7 @@ class Share:
                 if isinstance(item, Mark):
                     if item.who in self.members:
                         self._reached.add(item.who)
+                        self._at = item.who.joined
                 elif self._reached:
                     await self._send(item)
         except Exception as error:  # noqa: BLE001 - told to the subscribers, who may come back
@@ -76,10 +81,16 @@ class Share:
             self._source.close()
 
     async def _send(self, live: Live) -> None:
-        payload = self._encode(live.event)
-        if not isinstance(payload, bytes):
-            async with asyncio.timeout(ENCODE_SECONDS):
-                payload = await payload
+        try:
+            payload = await encoded(self._encode, live.event)
+        except Exception:  # noqa: BLE001 - this event is told as a gap, those after it go out
+            logger.opt(exception=True).error("An event of a shared subscription could not be made")
+            if live.key is not None:
+                return
+            loss = Loss(self._at, live.position, live.count)
+            gap = self._stream.lost(loss, GapReason.OVERLOAD)
+            payload = await encoded(self._encode, gap)
+        self._at = live.position
         event = Sendable(payload, live.position, live.key, live.count, live.newest_id)
         for outbox in self._reached:
             outbox.offer(event)
@@ -130,7 +141,7 @@ class Shares:
                     yield payloads
                 if loss is not None:
                     self.lost_messages += loss.missed
-                    yield [await encoded(encode, stream.lost(loss))]
+                    yield [await encoded(encode, stream.lost(loss, GapReason.SLOW_CONSUMER))]
         finally:
             self.subscribers -= 1
             share.leave(outbox)

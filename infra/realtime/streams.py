@@ -48,7 +48,7 @@ class Stream(Protocol):
     def between(self, after: Position, upto: Position) -> AsyncIterator[Any]:
         """Events a subscriber lost room for while its beginning was being written."""
 
-    def lost(self, loss: Loss) -> Any:
+    def lost(self, loss: Loss, reason: GapReason) -> Any:
         """The event that tells a subscriber what was left out."""
 
     def __aiter__(self) -> AsyncIterator[Any]: ...
@@ -127,9 +127,9 @@ class MessageStream:
             messages = sorted(newest.values(), key=lambda message: message.id)
             yield MessageBatch(messages, upto, self.clock.now())
 
-    def lost(self, loss: Loss) -> MessageEvent:
-        """A gap for the slow."""
-        return Gap(loss.after.encode(), loss.before.encode(), loss.missed, GapReason.SLOW_CONSUMER)
+    def lost(self, loss: Loss, reason: GapReason) -> MessageEvent:
+        """A gap in place of what was left out."""
+        return Gap(loss.after.encode(), loss.before.encode(), loss.missed, reason)
 
     def __aiter__(self) -> AsyncIterator[MessageEvent]:
         return alone(self)
@@ -165,7 +165,7 @@ class StatusStream:
         async for status in self.beginning(upto):
             yield status
 
-    def lost(self, loss: Loss) -> ConnectorStatus:
+    def lost(self, loss: Loss, reason: GapReason) -> ConnectorStatus:
         """Never asked: statuses replace one another."""
         raise AssertionError("a status is replaced, never lost")
 

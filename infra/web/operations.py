@@ -30,6 +30,8 @@ TIMEOUT_SECONDS: Final = 30.0
 
 FormatErrors = Callable[[Sequence[GraphQLError], str, str | None], list[dict[str, Any]]]
 
+LIST_LIMIT = 20_000
+
 
 class Viewable(Protocol):
     """A request's context, as far as this layer looks into it."""
@@ -114,6 +116,7 @@ class Operations:
     def prepare(self, request: Request, request_id: str) -> Prepared:
         """Parse, validate and bind variables; raises RequestRefused."""
         variables = dict(request.variables or {})
+        _check_lists(variables, "variables")
         document = self._documents.get(request.query, request.operation_name, variables)
         executor = PlainFieldsExecutor.build(
             self._schema,
@@ -193,6 +196,17 @@ class Operations:
             repr(sorted((name, variables[name]) for name in used if name in variables)),
             prepared.executor.context_value.viewer,
         )
+
+
+def _check_lists(values: Mapping[str, Any], path: str) -> None:
+    """Refuse lists that would take the loop a second to coerce before anybody looks at their length."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            _check_lists(value, f"{path}.{name}")
+        elif isinstance(value, list) and len(value) > LIST_LIMIT:
+            message = f"{path}.{name} has {len(value)} values; at most {LIST_LIMIT} are taken"
+            extensions = {"code": "QUERY_TOO_COMPLEX", "field": f"{path}.{name}"}
+            raise RequestRefused([GraphQLError(message, extensions=extensions)])
 
 
 def _variables_below(executor: Executor[Any]) -> set[str]:

@@ -69,6 +69,26 @@ async def test_a_detached_listener_hears_nothing_more() -> None:
     await world.hub.stop()
 
 
+async def test_a_listener_that_fails_is_told_it_missed_something_and_costs_the_others_nothing() -> (
+    None
+):
+    class Failing(Recorder):
+        def offer(self, *_: object) -> None:
+            raise RuntimeError("full of itself")
+
+    world = World()
+    await world.hub.start()
+    failing, healthy = Failing(everything()), Recorder(everything())
+    world.hub.attach(failing)
+    world.hub.attach(healthy)
+    announcement = world.commit(1, "BTC-USDT")
+    world.hub.receive(announcement)
+    await settle()
+    assert healthy.ids == [announcement.last_id]
+    assert failing.missed == [(Position(), Position({1: announcement.last_id}))]
+    await world.hub.stop()
+
+
 async def test_what_retention_took_while_the_bus_was_away_is_told_as_missed() -> None:
     world = World()
     await world.hub.start()

@@ -1,7 +1,8 @@
 import asyncio
 from contextlib import aclosing
+from typing import Any
 
-from domain.messages import Delivery, DeliveryMode, Gap, GapReason
+from domain.messages import Delivery, DeliveryMode, Gap, GapReason, MessageBatch
 from domain.positions import Position
 from infra.realtime.announcement import Announcement
 from infra.realtime.outbox import Outbox
@@ -232,4 +233,36 @@ async def test_who_leaves_before_the_live_half_begins_is_not_written_to() -> Non
     assert not outbox._queue
     assert len(stays.ids) == 1
     await stays.leave()
+    await world.hub.stop()
+
+
+class Stumbling(Encoder):
+    """Cannot encode one event, as when something it loads does not answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stumbles_over: int | None = None
+
+    def __call__(self, event: Any) -> bytes:
+        if isinstance(event, MessageBatch) and self.stumbles_over in {m.id for m in event.messages}:
+            raise TimeoutError("no answer")
+        return super().__call__(event)
+
+
+async def test_an_event_that_cannot_be_made_is_told_as_a_gap_and_the_stream_goes_on() -> None:
+    world, shares, encoder = World(), Shares(outbox_events=100, outbox_bytes=10**6), Stumbling()
+    await world.hub.start()
+    one = Subscriber(shares, stream(world, "X"), encoder)
+    await settle()
+    first, second, third = (world.commit(1, "X") for _ in range(3))
+    encoder.stumbles_over = second.last_id
+    for announcement in (first, second, third):
+        world.hub.receive(announcement)
+        await settle()
+    (gap,) = [event for event in one.events if isinstance(event, Gap)]
+    assert (gap.reason, gap.missed) == (GapReason.OVERLOAD, 1)
+    assert Position.decode(gap.after) == Position({1: first.last_id})
+    assert Position.decode(gap.before) == Position({1: second.last_id})
+    assert one.ids == [first.last_id, third.last_id]
+    await one.leave()
     await world.hub.stop()

@@ -8,6 +8,7 @@ from graphql import get_introspection_query
 from infra.web.documents import Documents, Limits
 from infra.web.operations import RequestRefused
 from tests.infra.web.sample import SCHEMA
+from tests.infra.web.serving import application, client
 
 
 def refusal(documents: Documents, query: str, variables: dict[str, Any] | None = None) -> list[Any]:
@@ -151,3 +152,12 @@ def test_a_bomb_of_fragments_is_refused_fast():
     ]
     query = "{ optional { ...F0 } }" + " ".join(fragments) + "fragment F60 on TickView { id }"
     assert refusal(Documents(SCHEMA, Limits(depth=100)), query) == ["QUERY_TOO_COMPLEX"]
+
+
+async def test_a_list_of_variables_too_long_to_coerce_is_refused_before_it_is() -> None:
+    async with client(application()) as http:
+        body = {"query": "query($ids: [ID!]!) { __typename }", "variables": {"ids": ["x"] * 20_001}}
+        answer = (await http.post("/graphql", json=body)).json()
+    (error,) = answer["errors"]
+    assert error["extensions"] == {"code": "QUERY_TOO_COMPLEX", "field": "variables.ids"}
+    assert "20001" in error["message"]
