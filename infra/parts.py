@@ -11,6 +11,7 @@ from loguru import logger
 
 from domain import connectors
 from domain.connectors import ConnectorStatus, Workshop
+from domain.ports import Clock
 from infra.console import step
 from infra.feeds.budget import RateBudget
 from infra.feeds.checks import FeedChecks
@@ -107,7 +108,7 @@ async def parts_on(stack: AsyncExitStack, settings: Settings, url: str) -> Parts
     scope = f"@{await database.identity()}"
     bus = Bus(settings.bus_url.get_secret_value(), CODECS, scope=scope)
     hub = Hub(PostgresMessageLog(database), clock)
-    board = StatusBoard(partial(_stored_statuses, database))
+    board = StatusBoard(partial(stored_statuses, database, clock))
     bus.receive(MESSAGES, hub.receive)
     bus.receive(STATUSES, board.receive)
     bell = ConnectorBell(bus)
@@ -170,11 +171,13 @@ async def parts_on(stack: AsyncExitStack, settings: Settings, url: str) -> Parts
     )
 
 
-async def _stored_statuses(
-    database: Database, workspace_id: UUID, connector_id: UUID | None
+async def stored_statuses(
+    database: Database, clock: Clock, workspace_id: UUID, connector_id: UUID | None
 ) -> Sequence[ConnectorStatus]:
+    """How one connector of a workspace, or all of them, are doing by now."""
     async with database.read() as session:
-        return await connectors.statuses(session, workspace_id, connector_id)
+        stored = await connectors.statuses(session, workspace_id, connector_id)
+    return [connectors.as_of(status, clock.now()) for status in stored]
 
 
 def _vault(settings: Settings) -> KeyVault:

@@ -130,12 +130,13 @@ async def sequence_gaps_of(
 
 async def status_of(root: strawberry.Parent[Connector], info: Info) -> ConnectorStatus | None:
     """How a connector is doing."""
-    return await info.context.statuses.load(root.id)
+    status = await info.context.statuses.load(root.id)
+    return None if status is None else connectors.as_of(status, info.context.services.clock.now())
 
 
 async def state_of(root: strawberry.Parent[Connector], info: Info) -> ConnectorState:
     """Where a connector is in its life."""
-    status = await info.context.statuses.load(root.id)
+    status = await status_of(root, info)
     return ConnectorState.INACTIVE if status is None else status.state
 
 

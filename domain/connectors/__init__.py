@@ -16,7 +16,7 @@ from domain.connectors.errors import (
     ConnectorNotFound,
     NoFieldsToUpdate,
 )
-from domain.connectors.lifecycle import ConnectorEvent, next_state
+from domain.connectors.lifecycle import ConnectorEvent, as_of, next_state
 from domain.connectors.ports import ConnectorChecks, StatusFeed, Switchboard, Vault
 from domain.connectors.registry import (
     ConnectorFilter,
@@ -80,6 +80,7 @@ __all__ = [
     "Vault",
     "Venue",
     "Workshop",
+    "as_of",
     "by_id",
     "by_ids",
     "check_source",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import ColumnElement
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -23,7 +24,7 @@ from domain.connectors.errors import (
     ConnectorNotFound,
     NoFieldsToUpdate,
 )
-from domain.connectors.lifecycle import ConnectorEvent, next_state
+from domain.connectors.lifecycle import AT_WORK, STARTING_GRACE, ConnectorEvent, next_state
 from domain.connectors.ports import ConnectorChecks, Vault
 from domain.connectors.rules import (
     Configuration,
@@ -249,7 +250,7 @@ async def statuses(
     statement = select(ConnectorStatus).where(col(ConnectorStatus.workspace_id) == workspace_id)
     if connector_id is not None:
         statement = statement.where(col(ConnectorStatus.connector_id) == connector_id)
-    return (await session.scalars(statement)).all()
+    return (await session.exec(statement)).all()
 
 
 async def connectors(
@@ -271,9 +272,7 @@ async def connectors(
     if filter.states:
         statement = statement.where(
             col(Connector.id).in_(
-                select(col(ConnectorStatus.connector_id)).where(
-                    col(ConnectorStatus.state).in_(filter.states)
-                )
+                select(col(ConnectorStatus.connector_id)).where(_shown_in(filter.states))
             )
         )
     keyset = Keyset[Connector](UUID, col(Connector.id), lambda item: item.id, newest_first=False)
@@ -284,6 +283,18 @@ def _one(viewer: Viewer, id: UUID) -> SelectOfScalar[Connector]:
     return select(Connector).where(
         col(Connector.id) == id, col(Connector.workspace_id) == viewer.workspace_id
     )
+
+
+def _shown_in(states: frozenset[ConnectorState]) -> ColumnElement[bool]:
+    """Whether a stored status is in one of the states as `as_of` shows it, by the database's clock."""
+    state, leased_until = col(ConnectorStatus.state), col(ConnectorStatus.leased_until)
+    waiting = (state == ConnectorState.STARTING) & (
+        col(ConnectorStatus.since) > func.now() - STARTING_GRACE
+    )
+    leased = leased_until.is_not(None) & (leased_until >= func.now())
+    holds = state.not_in(AT_WORK) | leased | waiting
+    found = state.in_(states) & holds
+    return found | ~holds if ConnectorState.INACTIVE in states else found
 
 
 def _columns(settled: Configuration) -> dict[str, Any]:

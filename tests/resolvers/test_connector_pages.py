@@ -1,6 +1,8 @@
 from typing import Any
 
-from tests.resolvers.world import FACTS, World, created
+from domain.identity import HOME_WORKSPACE_ID
+from infra.parts import stored_statuses
+from tests.resolvers.world import FACTS, World, created, uuid_of
 
 
 async def names(world: World, **filter: Any) -> list[str]:
@@ -88,3 +90,34 @@ async def test_a_page_of_connectors_with_statuses_is_two_statements(world: World
     world.database.statements.clear()
     await world.ask("{ connectors { edges { node { name state status { state } } } } }")
     assert len(world.database.statements) == 2
+
+
+async def test_a_connector_whose_process_died_is_shown_and_found_as_inactive(world: World):
+    for name, state, seconds in (("dead", "running", -1), ("alive", "running", 60)):
+        await world.database.pool.execute(
+            "update connector_status set state = $2, message_rate = 3, leased_by = $1,"
+            " leased_until = now() + make_interval(secs => $3) where connector_id = $1",
+            uuid_of(await created(world, name=name)),
+            state,
+            float(seconds),
+        )
+    waiting = await created(world, name="waiting")
+    await world.do("startConnector", FACTS, id=waiting)
+    data = await world.ask(
+        "{ connectors { edges { node { name state status { state messageRate } } } } }"
+    )
+    shown = {
+        node["name"]: (node["state"], node["status"]["state"], node["status"]["messageRate"])
+        for node in (edge["node"] for edge in data["connectors"]["edges"])
+    }
+    assert shown == {
+        "dead": ("INACTIVE", "INACTIVE", 0.0),
+        "alive": ("RUNNING", "RUNNING", 3.0),
+        "waiting": ("STARTING", "STARTING", 0.0),
+    }
+    clock = world.services.clock
+    followed = await stored_statuses(world.database, clock, HOME_WORKSPACE_ID, None)
+    assert sorted(status.state.name for status in followed) == ["INACTIVE", "RUNNING", "STARTING"]
+    assert await names(world, states=["RUNNING"]) == ["alive"]
+    assert await names(world, states=["INACTIVE"]) == ["dead"]
+    assert await names(world, states=["STARTING", "INACTIVE"]) == ["dead", "waiting"]
