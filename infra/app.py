@@ -233,3 +233,18 @@ def _measure(metrics: Metrics, parts: Parts, shares: Shares, sockets: WebSocketE
         "Messages given up while the database was away.",
         lambda: writer.stats.shed_messages,
     )
+    metrics.counter(
+        "fenced_messages",
+        "Messages given up because another process runs their connector.",
+        lambda: writer.stats.fenced_messages,
+    )
+    metrics.counter(
+        "refused_messages",
+        "Messages the database refused, kept in quarantine.",
+        lambda: writer.stats.refused_messages,
+    )
+    metrics.counter(
+        "unannounced_batches",
+        "Batches stored whose announcement failed; streams heal from the database.",
+        lambda: writer.stats.unannounced,
+    )

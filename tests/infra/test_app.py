@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tests.infra.trades import metric
 from tests.service import Service
 
 FOLLOW = """
@@ -29,6 +30,8 @@ async def test_recorded_frames_reach_a_subscriber_and_are_found_again(
             "query($id: ID!) { node(id: $id) { id ... on Message { price } } }",
             {"id": seen[0]["id"]},
         )
+        for lost in ("shed_messages", "fenced_messages", "refused_messages", "unannounced_batches"):
+            assert await metric(service, f"{lost}_total") == 0
         assert found["node"] == {"id": seen[0]["id"], "price": seen[0]["price"]}
 
 
