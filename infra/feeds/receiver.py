@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from hashlib import blake2b
 from operator import itemgetter
 from typing import Any, Protocol
 
@@ -79,6 +80,8 @@ class Receiver:
         self._normalise = normalise
         self._clock = clock
         self._ids = ids
+        self._held: tuple[object, ...] | None = None  # what tells the last frame in quarantine
+        self._repeats = 0
 
     async def take(self, frame: bytes) -> int:
         """Hand a frame's new messages to the writer, waiting while it is full; returns how many messages it carried."""
@@ -155,6 +158,10 @@ class Receiver:
         received_at: datetime,
     ) -> None:
         kept = frame[: self.frame_limit]
+        if self._is_repeat(kept, size, reason):
+            self._keeper.quarantined += 1
+            self._keeper.note(f"the same frame again ({self._repeats} times): {explanation}")
+            return
         quarantined = QuarantinedFrame(
             id=self._ids.new(),
             workspace_id=self._workspace_id,
@@ -179,6 +186,14 @@ class Receiver:
                 quarantined,
             )
         )
+
+    def _is_repeat(self, kept: bytes, size: int, reason: QuarantineReason) -> bool:
+        """Whether quarantine has the frame already, as the last: a wrong answer polled every second would fill the disk."""
+        # What was given up since may have been that frame: then it is kept again.
+        told = (blake2b(kept).digest(), size, reason, self._keeper.shed)
+        self._repeats = self._repeats + 1 if told == self._held else 0
+        self._held = told
+        return self._repeats > 0
 
     def _hidden(self, frame: bytes) -> bytes:
         """The frame as it came, unless the source echoes what it must not tell."""

@@ -56,3 +56,29 @@ async def test_ticks_that_a_frame_lists_newest_first_are_stored_as_they_happened
     trades = [facts | {"tradeId": str(number), "ts": str(ts)} for number, ts in times.items()]
     await receiver.take(json.dumps({"code": "0", "msg": "", "data": trades}).encode())
     assert shelf.sequences == ["7", "8", "9"]
+
+
+async def test_a_frame_that_comes_again_is_counted_and_kept_once_unless_it_was_given_up() -> None:
+    connector, shelf = a_connector("ws://x/"), Shelf()
+    keeper = States().keeper(connector)
+    receiver = Receiver(
+        connector,
+        Secrets(),
+        keeper.lease,
+        keeper,
+        shelf,
+        normalise,
+        SystemClock(),
+        RandomIds(),
+        FRAME_LIMIT,
+    )
+    for frame in (b"nonsense", b"nonsense", b"nonsense", b"other", b"nonsense", FRAME, b"nonsense"):
+        await receiver.take(frame)
+    kept = [arrival.quarantined.frame for arrival in shelf.arrivals if arrival.quarantined]
+    assert kept == [b"nonsense", b"other", b"nonsense"]
+    assert keeper.quarantined == 6
+    assert "the same frame again (1 times)" in (keeper.last_error or "")
+
+    keeper.gave_up([], 1)
+    await receiver.take(b"nonsense")
+    assert shelf.arrivals[-1].quarantined is not None
