@@ -1,6 +1,17 @@
 """The one assembled schema."""
 
+from collections.abc import Mapping
+
 import strawberry
+from graphql import (
+    GraphQLArgument,
+    GraphQLInputField,
+    GraphQLInputObjectType,
+    GraphQLInterfaceType,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    Undefined,
+)
 from strawberry import relay
 from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import merge_types
@@ -42,3 +53,20 @@ schema = strawberry.Schema(
     ),
     config=StrawberryConfig(scalar_map=scalar_map()),
 )
+
+
+def _without_null_defaults(types: Mapping[str, GraphQLNamedType]) -> None:
+    """Take `= null` from arguments and input fields that may be left out: it tells a client nothing."""
+    for type in types.values():
+        if isinstance(type, GraphQLInputObjectType):
+            slots: list[GraphQLArgument | GraphQLInputField] = [*type.fields.values()]
+        elif isinstance(type, GraphQLObjectType | GraphQLInterfaceType):
+            slots = [slot for field in type.fields.values() for slot in field.args.values()]
+        else:
+            continue
+        for slot in slots:
+            if slot.default_value is None:
+                slot.default_value = Undefined
+
+
+_without_null_defaults(schema._schema.type_map)  # noqa: SLF001 - before anybody sees the schema
