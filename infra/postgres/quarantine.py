@@ -22,6 +22,7 @@ from infra.postgres.writer import NO_LEASE, BatchWriter, Job, JobResult, LeasesM
 from infra.postgres.writer.faults import is_refused
 
 REPLAY_LIMIT = 1000
+IDS_AT_ONCE = 1000
 FRAMES_AT_ONCE = 20
 MESSAGES_NEAR = 10_000
 REPLAY_SECONDS = 30.0
@@ -118,12 +119,13 @@ class Quarantine:
                 None if ids is None else list(ids),
                 received_at,
                 last,
-                FRAMES_AT_ONCE,
+                IDS_AT_ONCE,
                 timeout=REPLAY_SECONDS,
             )
             if not rows:
                 return
-            yield [row["id"] for row in rows]
+            for start in range(0, len(rows), FRAMES_AT_ONCE):
+                yield [row["id"] for row in rows[start : start + FRAMES_AT_ONCE]]
             received_at, last = rows[-1]["received_at"], rows[-1]["id"]
 
     def _parameters(self, connector_id: UUID, sealed: bytes | None) -> Mapping[str, str]:

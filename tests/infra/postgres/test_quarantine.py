@@ -125,6 +125,7 @@ async def test_frames_that_stay_unreadable_hide_none_behind_them(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(replaying_module, "REPLAY_LIMIT", 3)
+    monkeypatch.setattr(replaying_module, "IDS_AT_ONCE", 30)
     connector_id = await held(database, *[b"x"] * 50, b"1", b"x", b"2", b"3", b"4")
     async with replaying(database) as (_, quarantine):
         assert await quarantine.replay(VIEWER, connector_id) == ReplayedQuarantine(3, 3, 52)
