@@ -14,10 +14,15 @@ PAGE_LIMIT = 1000
 
 @dataclass(slots=True)
 class Edge(Generic[T]):
-    """An item with the cursor that leads past it."""
+    """An item, and the cursor that leads past it, made when somebody reads it: most clients do not."""
 
-    cursor: str
     node: T
+    cursor_of: Callable[[T], str] = field(repr=False)
+
+    @property
+    def cursor(self) -> str:
+        """The cursor that leads past the item."""
+        return self.cursor_of(self.node)
 
 
 @dataclass(slots=True)
@@ -78,7 +83,7 @@ def page(
     items = items[: window.size]
     if window.backward:
         items = items[::-1]
-    edges = [Edge(cursor(item), item) for item in items]
+    edges = [Edge(item, cursor) for item in items]
     return Page(
         edges=edges,
         page_info=PageInfo(

@@ -1,7 +1,7 @@
 """Relay's global ids: base64 of `Type:key`."""
 
 from collections.abc import Iterable
-from typing import Any
+from functools import lru_cache
 from uuid import UUID
 
 from strawberry.relay import GlobalID, GlobalIDValueError
@@ -57,6 +57,7 @@ def connector_key(field: str, id: str | None) -> UUID | None:
     return key
 
 
-def global_id(type_name: str, key: Any) -> str:
-    """The global id of an object."""
+@lru_cache(maxsize=4096)
+def global_id(type_name: str, key: UUID | int) -> str:
+    """The global id of an object; remembered, as a page's messages are of few connectors."""
     return str(GlobalID(type_name=type_name, node_id=str(key)))

@@ -24,7 +24,7 @@ where workspace_id = $1 and instrument = 'BTC-USDT' order by id desc limit 1000
 FILL = """
 insert into messages (id, workspace_id, connector_id, exchange, instrument, type, price, quantity,
                       side, sequence, event_time, received_at, data)
-select $2::bigint + n * 4096, $1, gen_random_uuid(), 'binance',
+select $2::bigint + n * 4096, $1, $1, 'binance',
        (array['BTC-USDT', 'ETH-USDT'])[1 + n % 2], 'trade', 68900 + n % 1000 / 100.0, 1.5, 'buy',
        n::text, now(), now(), '{"e":"trade"}'
 from generate_series(1, $3::int) n
