@@ -79,9 +79,9 @@ class Arena:
         spans = self._collect()
         elapsed = time.perf_counter() - began
         self._offer(0, 1)
-        time.sleep(0.3)
-        self._collect()
-        self.frame = TIME.sub(b"TIME", next((first for *_, first in spans if first), b""))
+        self._drain()
+        first = next((first for *_, first in spans if first), None)
+        self.frame = TIME.sub(b"TIME", first) if first else self.frame
         delays = [delay for _, _, delays, _ in spans for delay in delays]
         total = sum(ticks for _, ticks, _, _ in spans)
         if len(delays) < 2:
@@ -104,6 +104,13 @@ class Arena:
                 rate /= 1.5
         return best
 
+    def most(self, ticks: int, start: float) -> Span:
+        """The most ticks a second delivered at all, however late; the offered rate doubles while that helps."""
+        best, rate = Span(0, 0, 0, 0), start / CLIENTS / ticks
+        while (span := self.span(rate, ticks)).ticks_per_second > 1.1 * best.ticks_per_second:
+            best, rate = span, rate * 2
+        return best
+
     def close(self) -> None:
         """End the clients and the server."""
         for pipe in self.pipes:
@@ -113,6 +120,13 @@ class Arena:
             client.terminate()
         self.server.kill()
         self.server.wait(10)
+
+    def _drain(self) -> None:
+        """Let what waits on the way arrive, so that the next span does not pay for this one."""
+        for _ in range(40):
+            time.sleep(0.25)
+            if not any(events for events, *_ in self._collect()):
+                return
 
     def _cpu_seconds(self) -> float:
         fields = Path(f"/proc/{self.server.pid}/stat").read_text().rpartition(")")[2].split()
@@ -135,14 +149,15 @@ def run() -> list[Figure]:
     try:
         steady = arenas["penstock"].span(TARGET / CLIENTS, 1)
         best = {
-            mode: arena.sustained(1, 5_000 if mode == "strawberry" else 50_000)
+            mode: arena.most(1, 1_000) if mode == "strawberry" else arena.sustained(1, 50_000)
             for mode, arena in arenas.items()
         }
     finally:
         for arena in arenas.values():
             arena.close()
     # The floor is one only while it sends what Penstock sends.
-    assert arenas["floor"].frame == arenas["penstock"].frame != b"", arenas["floor"].frame
+    assert arenas["floor"].frame is not None
+    assert arenas["floor"].frame == arenas["penstock"].frame, arenas["floor"].frame
     ours = best["penstock"].ticks_per_second
     return [
         figure("delivered at 60,000 ticks/s to 200 clients", steady.ticks_per_second, "ticks/s"),
@@ -150,7 +165,7 @@ def run() -> list[Figure]:
         figure("  p99 then", steady.p99_ms, "ms", reach="under 25"),
         figure("sustained, p99 under 25 ms", ours, "ticks/s", reach="at least 60,000"),
         figure(
-            "  Strawberry's own handler",
+            "  Strawberry's own handler, however late",
             best["strawberry"].ticks_per_second,
             "ticks/s",
             ratio=ours / max(best["strawberry"].ticks_per_second, 1),

@@ -111,11 +111,18 @@ class Broadcast:
         await send({"type": "websocket.accept", "subprotocol": "graphql-transport-ws"})
         queue: asyncio.Queue[str] = asyncio.Queue()
         self._queues.add(queue)
+        # What is not received holds up what comes behind it, the pongs that keep the socket open too.
+        hearing = asyncio.create_task(self._hear(receive))
         try:
             while True:
                 await send({"type": "websocket.send", "text": await queue.get()})
         finally:
+            hearing.cancel()
             self._queues.discard(queue)
+
+    async def _hear(self, receive: Any) -> None:
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
 
 
 def frame(announcement: Announcement) -> str:

@@ -13,12 +13,14 @@ import uvloop
 
 PUBLISHED_AT = b'"publishedAt":"'
 TIME_LENGTH = 27
+TEXT, PING = 1, 9
+NO_MASK = b"\0\0\0\0"  # a mask of zeros is a mask
 
 
 def _masked(text: bytes) -> bytes:
     size = len(text)
     head = bytes([0x81, 0x80 | size]) if size < 126 else struct.pack("!BBH", 0x81, 0xFE, size)
-    return head + b"\0\0\0\0" + text  # a mask of zeros is a mask
+    return head + NO_MASK + text
 
 
 class Subscriber(asyncio.Protocol):
@@ -61,8 +63,12 @@ class Subscriber(asyncio.Protocol):
                 length, start = int.from_bytes(buffer[at + 2 : at + 10], "big"), at + 10
             if size < start + length:
                 break
-            if buffer[at] & 0x0F == 1:
+            kind = buffer[at] & 0x0F
+            if kind == TEXT:
                 self.seen(bytes(buffer[start : start + length]))
+            elif kind == PING:  # a pong is due, or the server hangs up
+                pong = bytes([0x8A, 0x80 | length]) + NO_MASK + buffer[start : start + length]
+                self.transport.write(pong)  # type: ignore[attr-defined]
             at = start + length
         del buffer[:at]
 
