@@ -6,7 +6,6 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from itertools import pairwise
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -54,18 +53,16 @@ async def test_polls_keep_to_their_schedule_and_never_overlap() -> None:
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)
-        await asyncio.sleep(0.13 if len(source.asked) == 2 else 0.05)
+        await asyncio.sleep(0.4 if len(source.asked) == 2 else 0.1)
         under_way -= 1
         return price(asked, source)
 
-    async with a_source(slow) as source, reading(poll(source, polling_interval_ms=100)) as read:
+    async with a_source(slow) as source, reading(poll(source, polling_interval_ms=300)) as read:
         await read.shelf.wait_for(5)
     times = [asked.at for asked in source.asked]
     assert most == 1
     # The second answer took longer than an interval: one point of the schedule is left out, none is shifted.
-    steps = [round(later - earlier, 1) for earlier, later in pairwise(times)]
-    assert steps[:4] == pytest.approx([0.1, 0.2, 0.1, 0.1], abs=0.05)
-    assert times[4] - times[0] == pytest.approx(0.5, abs=0.08)
+    assert [at - times[0] for at in times[:5]] == pytest.approx([0, 0.3, 0.9, 1.2, 1.5], abs=0.14)
 
 
 async def test_method_headers_parameters_and_body_are_sent() -> None:
@@ -207,14 +204,14 @@ async def test_server_errors_are_tried_again_until_they_pass() -> None:
 
 
 async def test_failing_polls_are_spaced_by_the_backoff_and_stay_on_schedule() -> None:
-    options = replace(POLL, backoff=Backoff(0.25, 0.25), random=lambda: 1.0)
+    options = replace(POLL, backoff=Backoff(0.7, 0.7), random=lambda: 1.0)
     async with (
         a_source(lambda asked, source: (500, {}, b"")) as source,
-        reading(poll(source, polling_interval_ms=100), poll=options),
+        reading(poll(source, polling_interval_ms=300), poll=options),
     ):
-        await eventually(lambda: len(source.asked) == 4)
-    steps = [later.at - earlier.at for earlier, later in pairwise(source.asked)]
-    assert steps == pytest.approx([0.3, 0.3, 0.3], abs=0.06)
+        await eventually(lambda: len(source.asked) == 3)
+    first, *later = [asked.at for asked in source.asked]
+    assert [at - first for at in later] == pytest.approx([0.9, 1.8], abs=0.14)
 
 
 async def test_an_answer_past_the_size_limit_is_cut_and_quarantined() -> None:
