@@ -108,5 +108,5 @@ class ReplayQuarantineInput:
     connector_id: strawberry.ID = strawberry.field(description="The connector they came from.")
     ids: list[strawberry.ID] | None = strawberry.field(
         default=None,
-        description="These frames, at most 1000; null: all still held, the oldest 1000 first.",
+        description="These frames, at most 1000; null: all still held, the oldest first, until 1000 were understood.",
     )

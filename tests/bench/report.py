@@ -27,4 +27,4 @@ def show(title: str, figures: list[Figure]) -> None:
     for one in figures:
         ratio = "" if one.ratio is None else f"  ratio {one.ratio:.2f}"
         reach = f"  (reach: {one.reach})" if one.reach else ""
-        print(f"  {one.name:<46}{one.value:>14,.2f} {one.unit}{ratio}{reach}")
+        print(f"  {one.name:<54}{one.value:>14,.2f} {one.unit}{ratio}{reach}")
