@@ -22,7 +22,7 @@ from infra.feeds.venues import normalise
 from infra.parts import Parts, database_url, parts_on, shared_parts
 from infra.postgres import migrate
 from infra.postgres.data_directory import require_free
-from infra.postgres.leases import ConnectorLeases
+from infra.postgres.leases import ConnectorLeases, free_all
 from infra.postgres.quarantine import Quarantine
 from infra.postgres.saving import MessageSaver
 from infra.postgres.storage import PostgresStorage
@@ -58,9 +58,15 @@ async def up(settings: Settings, demo: bool, stop: asyncio.Event) -> None:
         url = await database_url(stack, settings)
         with step("Migrating the database", "Database ready"):
             await migrate.upgrade(url)
+        if settings.database_url is None:
+            await free_all(url)  # a killed predecessor's leases need not be waited for
+        if stop.is_set():
+            return
         parts = await parts_on(stack, settings, url)
         if demo:
             await stack.enter_async_context(demonstrating(parts.database, parts.workshop, OWNER))
+        if stop.is_set():
+            return
         await _run_connectors(stack, parts)
         await _serve(stack, parts, listener)
         settle()

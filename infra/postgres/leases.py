@@ -6,6 +6,7 @@ from uuid import UUID
 import asyncpg
 
 from infra.feeds.arrival import Lease
+from infra.postgres.database import connector
 
 _CLAIM = """
     with free as (
@@ -46,6 +47,20 @@ _RELEASE = """
     update connector_status s set leased_by = null, leased_until = null
     from mine where s.connector_id = mine.connector_id
 """
+
+_FREE_ALL = """
+    update connector_status set leased_by = null, leased_until = null where leased_by is not null;
+    update nodes set leased_by = null, leased_until = null where leased_by is not null
+"""
+
+
+async def free_all(url: str) -> None:
+    """Give back every connector and node: for whoever has the database alone, so that their holders must be dead."""
+    connection = await connector(url)()
+    try:
+        await connection.execute(_FREE_ALL)
+    finally:
+        await connection.close(timeout=5)
 
 
 class ConnectorLeases:

@@ -4,7 +4,8 @@ import asyncio
 from uuid import UUID
 
 from infra.postgres.database import Database
-from infra.postgres.leases import ConnectorLeases
+from infra.postgres.leases import ConnectorLeases, free_all
+from infra.postgres.nodes import NodeLease
 from tests.factories import new_id
 from tests.infra.postgres.writing import a_connector, execute
 
@@ -141,3 +142,23 @@ async def test_a_deleted_connector_is_held_no_more(database: Database) -> None:
     await execute(database, "delete from connectors")
     assert await process.renew() == set()
     assert await process.claim() == []
+
+
+async def test_whoever_has_the_database_alone_need_not_wait_for_the_dead(
+    database: Database,
+) -> None:
+    connector = await a_connector(database)
+    dead, heir = leases(database), leases(database)
+    node = NodeLease(database.pool, new_id(), 60)
+    await node.acquire()
+    (before,) = await dead.claim()
+    assert await ids(heir) == set()
+    await free_all(database.url)
+    (after,) = await heir.claim()
+    assert (after.connector_id, after.epoch) == (connector, before.epoch + 1)
+    assert await dead.renew() == set()
+    successor = NodeLease(database.pool, new_id(), 60)
+    await successor.acquire()
+    assert successor.node == node.node
+    await successor.release()
+    await node.release()
