@@ -46,6 +46,16 @@ async def test_answers_become_messages() -> None:
     assert read.states == ["STARTING", "RUNNING"]
 
 
+LATENESS = 0.14
+"""How late a busy machine may be, in seconds: less than half an interval of the tests that allow it."""
+
+
+def off_schedule(times: list[float], interval: float) -> float:
+    """How far the worst of these times lies from the schedule that begins with the first, in seconds."""
+    offsets = [at - times[0] for at in times]
+    return max(abs(at - interval * round(at / interval)) for at in offsets)
+
+
 async def test_polls_keep_to_their_schedule_and_never_overlap() -> None:
     under_way = most = 0
 
@@ -62,7 +72,8 @@ async def test_polls_keep_to_their_schedule_and_never_overlap() -> None:
     times = [asked.at for asked in source.asked]
     assert most == 1
     # The second answer took longer than an interval: one point of the schedule is left out, none is shifted.
-    assert [at - times[0] for at in times[:5]] == pytest.approx([0, 0.3, 0.9, 1.2, 1.5], abs=0.14)
+    assert off_schedule(times, 0.3) < LATENESS
+    assert times[2] - times[1] > 0.6 - LATENESS
 
 
 async def test_method_headers_parameters_and_body_are_sent() -> None:
@@ -210,8 +221,9 @@ async def test_failing_polls_are_spaced_by_the_backoff_and_stay_on_schedule() ->
         reading(poll(source, polling_interval_ms=300), poll=options),
     ):
         await eventually(lambda: len(source.asked) == 3)
-    first, *later = [asked.at for asked in source.asked]
-    assert [at - first for at in later] == pytest.approx([0.9, 1.8], abs=0.14)
+    times = [asked.at for asked in source.asked]
+    assert off_schedule(times, 0.3) < LATENESS
+    assert all(later - earlier > 0.9 - LATENESS for earlier, later in pairwise(times))
 
 
 async def test_an_answer_past_the_size_limit_is_cut_and_quarantined() -> None:
