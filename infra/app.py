@@ -6,10 +6,11 @@ A process is a stack of parts, each started after what it stands on and stopped 
 import asyncio
 import socket
 from contextlib import AsyncExitStack
+from uuid import UUID
 
 from loguru import logger
 
-from domain.identity import HOME_WORKSPACE_ID, Viewer
+from domain.identity import ALL, Caller, Viewer
 from infra.console import step
 from infra.demo import demonstrating
 from infra.feeds.checks import FeedChecks
@@ -26,7 +27,8 @@ from infra.postgres.leases import ConnectorLeases, free_all
 from infra.postgres.quarantine import Quarantine
 from infra.postgres.saving import MessageSaver
 from infra.postgres.storage import PostgresStorage
-from infra.postgres.stream_log import StreamLog
+from infra.postgres.stream_log import StreamLogs
+from infra.postgres.tenancy import Tenancy
 from infra.process import settle
 from infra.realtime.sharing import Shares
 from infra.settings import Settings
@@ -42,7 +44,7 @@ from infra.web.websocket import WebSocketEndpoint
 from resolvers.context import Context, Services
 from schema.root import schema
 
-OWNER = Viewer(HOME_WORKSPACE_ID)
+OWNER = Viewer(UUID("01900000-0000-7000-8000-000000000001"), permissions=ALL)
 """Whom requests act as."""
 
 
@@ -135,7 +137,7 @@ async def _serve(stack: AsyncExitStack, parts: Parts, listener: socket.socket) -
     )
 
     def context(request_id: str) -> Context:
-        return services.context(OWNER, request_id)
+        return services.context(Caller(OWNER, request_id))
 
     operations = Operations(
         graphql_schema,
@@ -175,8 +177,8 @@ def _services(parts: Parts) -> Services:
     database, clock = parts.database, parts.clock
     settings = parts.settings
     return Services(
-        database=database,
-        log=StreamLog(database, MessageSaver(database.pool, parts.writer, clock)),
+        databases=Tenancy(database),
+        logs=StreamLogs(database, MessageSaver(database.pool, parts.writer, clock)),
         feed=parts.feed,
         vault=parts.vault,
         clock=clock,

@@ -82,7 +82,7 @@ async def page(
         )
     context = info.context
     return await connectors.connectors(
-        context.services.database, context.viewer, asked, window(first, after, last, before)
+        context.database, context.viewer, asked, window(first, after, last, before)
     )
 
 
@@ -97,7 +97,7 @@ async def batches_of(
     """A page of a connector's batches, newest first."""
     context = info.context
     asked = window(first, after, last, before)
-    return await records.batches(context.services.database, context.viewer, root.id, asked)
+    return await records.batches(context.database, context.viewer, root.id, asked)
 
 
 async def quarantine_of(
@@ -111,7 +111,7 @@ async def quarantine_of(
     """A page of a connector's quarantined frames, newest first."""
     context = info.context
     asked = window(first, after, last, before)
-    return await records.quarantine(context.services.database, context.viewer, root.id, asked)
+    return await records.quarantine(context.database, context.viewer, root.id, asked)
 
 
 async def sequence_gaps_of(
@@ -125,7 +125,7 @@ async def sequence_gaps_of(
     """A page of a connector's sequence gaps, newest first."""
     context = info.context
     asked = window(first, after, last, before)
-    return await records.sequence_gaps(context.services.database, context.viewer, root.id, asked)
+    return await records.sequence_gaps(context.database, context.viewer, root.id, asked)
 
 
 async def status_of(root: strawberry.Parent[Connector], info: Info) -> ConnectorStatus | None:
@@ -160,7 +160,7 @@ async def create(
     context = info.context
     configuration, secrets = _created(input)
     connector, _ = await connectors.draft(context.workshop, context.viewer, configuration, secrets)
-    async with context.services.database.write() as session:
+    async with context.database.write() as session:
         return await connectors.create(session, context.viewer, connector)
 
 
@@ -171,7 +171,7 @@ async def update(
     """Change a connector."""
     context = info.context
     configuration, secrets = await _changed(context, input)
-    async with context.services.database.write() as session:
+    async with context.database.write() as session:
         connector = await _locked(session, context, input.id, input.expected_version)
         await connectors.update(session, context.workshop, connector, configuration, secrets)
     await context.services.switchboard.connector_changed(connector.id)
@@ -184,7 +184,7 @@ async def delete(
 ) -> connectors.DeletedConnector:
     """Forget a connector."""
     context = info.context
-    async with context.services.database.write() as session:
+    async with context.database.write() as session:
         connector = await _locked(session, context, input.id)
         deleted = await connectors.delete(session, connector)
     await context.services.switchboard.connector_changed(connector.id)
@@ -197,7 +197,7 @@ async def start(
 ) -> Connector:
     """Have a connector run."""
     context = info.context
-    async with context.services.database.write() as session:
+    async with context.database.write() as session:
         connector = await _locked(session, context, input.id)
         await connectors.start(session, context.services.clock, connector)
     await context.services.switchboard.connector_changed(connector.id)
@@ -210,7 +210,7 @@ async def stop(
 ) -> Connector:
     """Have a connector rest."""
     context = info.context
-    async with context.services.database.write() as session:
+    async with context.database.write() as session:
         connector = await _locked(session, context, input.id)
         await connectors.stop(session, context.services.clock, connector)
     await context.services.switchboard.connector_changed(connector.id)
@@ -237,7 +237,7 @@ async def statuses(
     context = info.context
     key = ids.connector_key("connectorId", connector_id)
     if key is not None and connector_id is not None:
-        async with context.services.database.read() as session:
+        async with context.database.read() as session:
             if await connectors.by_id(session, context.viewer, key) is None:
                 raise NotFound(field="connectorId", id=connector_id)
     return context.services.feed.statuses(context.viewer, key)
@@ -267,7 +267,7 @@ async def _locked(
 
 
 async def _stored(context: Context, id: str) -> Connector:
-    async with context.services.database.read() as session:
+    async with context.database.read() as session:
         connector = await connectors.by_id(session, context.viewer, _key(id))
     if connector is None:
         raise ConnectorNotFound(id=id)

@@ -1,4 +1,4 @@
-"""What a resolver may reach: the viewer, the services, the loaders."""
+"""What a resolver may reach: the caller, the services, the loaders."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,8 +7,8 @@ from typing import Protocol
 import strawberry
 
 from domain.connectors import ConnectorChecks, StatusFeed, Switchboard, Vault, Workshop
-from domain.identity import Viewer
-from domain.messages import Feed, MessageLog, Prober, QuarantineReplay
+from domain.identity import Act, Caller, Databases, Forbidden, Permission, Unauthenticated, Viewer
+from domain.messages import Feed, Logs, MessageLog, Prober, QuarantineReplay
 from domain.ports import Clock, Database, Ids
 from domain.storage import StorageInspector
 from resolvers.loaders import ConnectorLoader, MessageLoader, StatusLoader
@@ -22,8 +22,8 @@ class LiveFeed(Feed, StatusFeed, Protocol):
 class Services:
     """The ports of one process, built once by the composition root."""
 
-    database: Database
-    log: MessageLog
+    databases: Databases
+    logs: Logs
     feed: LiveFeed
     vault: Vault
     clock: Clock
@@ -34,33 +34,71 @@ class Services:
     quarantine: QuarantineReplay
     storage: StorageInspector
 
-    def context(self, viewer: Viewer, request_id: str) -> "Context":
+    def context(self, caller: Caller) -> "Context":
         """A context for one operation, or for one event of a subscription."""
-        return Context(viewer=viewer, services=self, request_id=request_id)
+        return Context(caller=caller, services=self)
 
 
 @dataclass
 class Context:
-    """One operation's viewer and services; its loaders batch but never cache, so a socket may keep it."""
+    """One operation's caller and services; its loaders batch but never cache, so a socket may keep it.
 
-    viewer: Viewer
+    `action` is the mutation that runs now, for the audit. Whatever reads `viewer`, `database` or a loader refuses
+    callers who are not signed in: a field is open to all only when it touches none of them.
+    """
+
+    caller: Caller
     services: Services
-    request_id: str
+    action: str | None = None
+
+    @property
+    def viewer(self) -> Viewer:
+        """Who asks; raises Unauthenticated when nobody is signed in."""
+        if self.caller.viewer is None:
+            raise Unauthenticated
+        return self.caller.viewer
+
+    def require(self, permission: Permission) -> Viewer:
+        """The viewer, who may do this in the workspace they act in; raises Unauthenticated, Forbidden."""
+        viewer = self.viewer
+        if not viewer.may(permission):
+            raise Forbidden(needed=permission.value)
+        return viewer
+
+    @property
+    def act(self) -> Act:
+        """The caller and what they are doing."""
+        return Act(self.caller, self.action)
+
+    @property
+    def database(self) -> Database:
+        """The database as the viewer may see and change it; raises Unauthenticated."""
+        return self.services.databases.of(self.act)
+
+    @property
+    def accounts(self) -> Database:
+        """The tables of identity, as the service itself sees them: for what needs no viewer's rights."""
+        return self.services.databases.accounts(self.act)
+
+    @property
+    def log(self) -> MessageLog:
+        """The stored stream as the viewer may see it; raises Unauthenticated."""
+        return self.services.logs.of(self.act)
 
     @cached_property
     def connectors(self) -> ConnectorLoader:
         """Connectors by id."""
-        return ConnectorLoader(self.services.database, self.viewer)
+        return ConnectorLoader(self.database, self.viewer)
 
     @cached_property
     def statuses(self) -> StatusLoader:
         """Statuses by connector id."""
-        return StatusLoader(self.services.database, self.viewer)
+        return StatusLoader(self.database, self.viewer)
 
     @cached_property
     def messages(self) -> MessageLoader:
         """Messages by id."""
-        return MessageLoader(self.services.log, self.viewer)
+        return MessageLoader(self.log, self.viewer)
 
     @property
     def workshop(self) -> Workshop:

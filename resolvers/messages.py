@@ -113,7 +113,7 @@ async def _page(
             raise InvalidInput(field="filter.connectorIds", reason="names other connectors only")
         admitted = _only(admitted, connector)
     order, columns = order or MessageOrder.NEWEST_FIRST, _columns(info)
-    log = info.context.services.log
+    log = info.context.log
     if "cursor" in selected(info):
         return await log.snapshot(admitted, order, asked, columns)
     return MessagePage(await log.page(admitted, order, asked, columns))
@@ -176,7 +176,7 @@ async def batches(
     """A page of batches, newest first."""
     context, asked = info.context, window(first, after, last, before)
     key = ids.connector_key("connectorId", connector_id)
-    return await records.batches(context.services.database, context.viewer, key, asked)
+    return await records.batches(context.database, context.viewer, key, asked)
 
 
 async def quarantine(
@@ -190,7 +190,7 @@ async def quarantine(
     """A page of quarantined frames, newest first."""
     context, asked = info.context, window(first, after, last, before)
     key = ids.connector_key("connectorId", connector_id)
-    return await records.quarantine(context.services.database, context.viewer, key, asked)
+    return await records.quarantine(context.database, context.viewer, key, asked)
 
 
 async def sequence_gaps(
@@ -204,7 +204,7 @@ async def sequence_gaps(
     """A page of sequence gaps, newest first."""
     context, asked = info.context, window(first, after, last, before)
     key = ids.connector_key("connectorId", connector_id)
-    return await records.sequence_gaps(context.services.database, context.viewer, key, asked)
+    return await records.sequence_gaps(context.database, context.viewer, key, asked)
 
 
 async def instruments(
@@ -236,7 +236,7 @@ async def instruments(
             search=filter.search,
         )
     page = window(first, after, last, before)
-    return await info.context.services.log.instruments(asked, page)
+    return await info.context.log.instruments(asked, page)
 
 
 async def last_message(root: strawberry.Parent[Instrument], info: Info) -> Message | None:
@@ -281,7 +281,7 @@ async def save(
     connector = await _connector(info, input.connector_id)
     new = [_new(f"messages.{at}", message) for at, message in enumerate(input.messages)]
     try:
-        return await context.services.log.save(
+        return await context.log.save(
             context.viewer, connector.id, connector.venue.value, new, input.idempotency_key
         )
     except NotFound as error:
@@ -328,7 +328,7 @@ async def _connector(info: Info, id: str) -> Connector:
     key = ids.uuid_in(id, "Connector")
     if key is None:
         raise ConnectorNotFound(id=id)
-    async with info.context.services.database.read() as session:
+    async with info.context.database.read() as session:
         connector = await connectors.by_id(session, info.context.viewer, key)
     if connector is None:
         raise ConnectorNotFound(id=id)

@@ -40,5 +40,5 @@ async def _record(
     kind: type[Record],
     key: int | UUID,
 ) -> Record | None:
-    async with info.context.services.database.read() as session:
+    async with info.context.database.read() as session:
         return await records.by_id(session, info.context.viewer, kind, key)

@@ -10,7 +10,7 @@ from graphql import GraphQLUnionType, get_nullable_type
 from strawberry.exceptions import StrawberryInputCoercionError
 from strawberry.extensions import FieldExtension
 
-from domain import connectors, errors
+from domain import connectors, errors, identity
 from schema.views import plain
 
 
@@ -143,6 +143,7 @@ class ErrorsAsData(FieldExtension):
         **kwargs: Any,
     ) -> Any:
         """Resolve, turning a named error into its result."""
+        info.context.action = info.field_name
         try:
             return await next_(source, info, **kwargs)
         except errors.DomainError as error:
@@ -170,6 +171,10 @@ def top_level(error: BaseException | None) -> tuple[str, dict[str, Any]] | None:
             return f"{field} {reason}", {"code": "BAD_USER_INPUT", "field": field}
         case errors.NotFound(field=field):
             return f"{field} names nothing that exists", {"code": "NOT_FOUND", "field": field}
+        case identity.Unauthenticated(reason=reason):
+            return f"Not signed in: {reason}", {"code": "UNAUTHENTICATED"}
+        case identity.Forbidden(needed=needed):
+            return f"Not allowed: {needed} is needed", {"code": "FORBIDDEN", "needed": needed}
         case StrawberryInputCoercionError():
             return str(error), {"code": "BAD_USER_INPUT"}
     return None

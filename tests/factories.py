@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from domain.connectors import Connector, ConnectorProtocol, Venue
-from domain.identity import HOME_WORKSPACE_ID, Workspace
+from domain.identity import Workspace
 from domain.messages import Message, MessageBatchRecord, MessageType, Side, Tick
 from domain.positions import Minter, node_of, time_of
 from infra.postgres.database import Database
@@ -15,6 +15,7 @@ from infra.postgres.partitions import Partitions
 from infra.system import RandomIds
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+HOME_WORKSPACE_ID = UUID("01900000-0000-7000-8000-000000000001")
 COLUMNS: tuple[str, ...] = Message.__slots__  # type: ignore[attr-defined]
 
 
@@ -36,7 +37,9 @@ def new_id() -> UUID:
 
 
 def workspace(**values: Any) -> Workspace:
-    return Workspace(**{"id": new_id(), "name": "Elsewhere", "created_at": NOW, **values})
+    return Workspace(
+        **{"id": new_id(), "name": "Elsewhere", "created_at": NOW, "updated_at": NOW, **values}
+    )
 
 
 def connector(**values: Any) -> Connector:

@@ -58,7 +58,10 @@ class ConnectorState(Enum):
 
 
 class Connector(SQLModel, table=True):
-    """A source's configuration. `sealed` holds every secret; `secret_fields` names what is set."""
+    """A source's configuration. `sealed` holds every secret; `secret_fields` names what is set.
+
+    `secret_references` says which of those are named secrets of the workspace: field to name.
+    """
 
     __tablename__ = "connectors"
     __table_args__ = (UniqueConstraint("workspace_id", "name", name="connectors_name_key"),)
@@ -79,6 +82,7 @@ class Connector(SQLModel, table=True):
     auth_type: AuthType = Field(default=AuthType.NONE, sa_type=text_enum(AuthType))
     signing: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     secret_fields: list[str] = Field(default_factory=list, sa_type=JSON)
+    secret_references: dict[str, str] = Field(default_factory=dict, sa_type=JSON)
     sealed: bytes | None = Field(default=None, sa_type=LargeBinary)
     version: int = 1
     created_at: datetime = Field(sa_type=DateTime(timezone=True))

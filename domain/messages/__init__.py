@@ -19,6 +19,7 @@ from domain.messages.filters import (
 )
 from domain.messages.log import (
     Instrument,
+    Logs,
     MessageLog,
     MessagePage,
 )
@@ -86,6 +87,7 @@ __all__ = [
     "GapReason",
     "Instrument",
     "InstrumentFilter",
+    "Logs",
     "Message",
     "MessageBatch",
     "MessageBatchRecord",

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
 
-from domain.identity import Viewer
+from domain.identity import Act, Viewer
 from domain.messages.filters import InstrumentFilter, MessageFilter, MessageOrder
 from domain.messages.saving import NewMessage, SavedMessages
 from domain.messages.ticks import Message
@@ -96,3 +96,10 @@ class MessageLog(Protocol):
         idempotency_key: str,
     ) -> SavedMessages:
         """Store all or nothing and announce; the same key twice stores once."""
+
+
+class Logs(Protocol):
+    """The stored stream as each caller may see it."""
+
+    def of(self, act: Act) -> MessageLog:
+        """As the caller's viewer: what is not theirs is not there. Raises Unauthenticated."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from domain.identity import Viewer
+from domain.identity import Act, Unauthenticated, Viewer
 from domain.messages import NewMessage, SavedMessages
 from infra.postgres.database import Database
 from infra.postgres.message_log import PostgresMessageLog
@@ -27,3 +27,17 @@ class StreamLog(PostgresMessageLog):
     ) -> SavedMessages:
         """Store all or nothing and announce; the same key twice stores once."""
         return await self._saver.save(viewer, connector_id, exchange, messages, idempotency_key)
+
+
+class StreamLogs:
+    """Implements `domain.messages.Logs`."""
+
+    def __init__(self, database: Database, saver: MessageSaver) -> None:
+        self._database = database
+        self._saver = saver
+
+    def of(self, act: Act) -> StreamLog:
+        """As the caller's viewer; raises Unauthenticated."""
+        if act.caller.viewer is None:
+            raise Unauthenticated
+        return StreamLog(self._database, self._saver)

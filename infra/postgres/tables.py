@@ -17,13 +17,17 @@ from sqlalchemy import (
 )
 from sqlmodel import SQLModel
 
+from domain.audit import AuditEvent
 from domain.columns import text_enum
+from domain.identity import User
 from domain.messages import MessageBatchRecord, MessageType, QuarantinedFrame, SequenceGap, Side
 from domain.positions import NODES, SEQUENCE_BITS
+from domain.secrets import Secret
 
 PARTITION_PREFIX = "messages_p"
 
 metadata = SQLModel.metadata
+ENTITIES = (AuditEvent, Secret, User)  # imported so that their tables are known here
 
 messages = Table(
     "messages",

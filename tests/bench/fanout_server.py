@@ -14,7 +14,7 @@ from uuid import UUID
 import uvloop
 from strawberry.asgi import GraphQL
 
-from domain.identity import HOME_WORKSPACE_ID, Viewer
+from domain.identity import Viewer
 from domain.messages import Message, MessageFilter
 from domain.positions import Minter, Position
 from infra.realtime.announcement import Announcement, Row
@@ -31,6 +31,7 @@ from infra.web.operations import Operations
 from infra.web.server import serving
 from infra.web.websocket import WebSocketEndpoint
 from schema.root import schema
+from tests.factories import HOME_WORKSPACE_ID
 
 INSTRUMENT = "BTC-USDT"
 CONNECTOR = UUID(int=7)

@@ -13,13 +13,13 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from domain.identity import HOME_WORKSPACE_ID
 from infra import doctor
 from infra.commands import examined, show
 from infra.doctor import Finding, State, examine
 from infra.postgres.embedded import EmbeddedPostgres
 from infra.security.vault import KEY_FILE, KeyVault, new_key, read_key
 from infra.settings import Settings, load_settings
+from tests.factories import HOME_WORKSPACE_ID
 
 PASSWORD = "hunter2-hunter2"
 

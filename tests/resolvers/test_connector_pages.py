@@ -1,7 +1,7 @@
 from typing import Any
 
-from domain.identity import HOME_WORKSPACE_ID
 from infra.parts import stored_statuses
+from tests.factories import HOME_WORKSPACE_ID
 from tests.resolvers.world import FACTS, World, created, uuid_of
 
 

@@ -8,9 +8,10 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from domain.connectors import Connector, ConnectorState, open_secrets, registry
-from domain.identity import HOME_WORKSPACE_ID, Viewer
+from domain.identity import Viewer
 from infra.system import SystemClock
 from tests import factories
+from tests.factories import HOME_WORKSPACE_ID
 from tests.resolvers.world import (
     FACTS,
     FAULT,

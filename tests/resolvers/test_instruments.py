@@ -1,8 +1,7 @@
 from decimal import Decimal
 from typing import Any
 
-from domain.identity import HOME_WORKSPACE_ID
-from tests.factories import NOW
+from tests.factories import HOME_WORKSPACE_ID, NOW
 from tests.resolvers.world import World, store
 
 

@@ -3,7 +3,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from domain.identity import HOME_WORKSPACE_ID
 from domain.messages import (
     MessageBatchRecord,
     MessageType,
@@ -13,7 +12,7 @@ from domain.messages import (
 )
 from resolvers import ids
 from tests import factories
-from tests.factories import NOW
+from tests.factories import HOME_WORKSPACE_ID, NOW
 from tests.infra.postgres.writing import a_connector
 from tests.resolvers.world import FAULT, World, connector_id, store
 

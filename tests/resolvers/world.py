@@ -13,8 +13,7 @@ from sqlalchemy import event, select
 from sqlmodel import col
 
 from domain.connectors import ConnectorStatus
-from domain.identity import HOME_WORKSPACE_ID, Viewer
-from domain.messages import NewMessage, SavedMessages
+from domain.identity import ALL, Caller, Viewer
 from infra.feeds.budget import RateBudget
 from infra.feeds.checks import FeedChecks
 from infra.feeds.guard import Guard
@@ -25,6 +24,8 @@ from infra.postgres.message_log import PostgresMessageLog
 from infra.postgres.quarantine import Quarantine
 from infra.postgres.saving import MessageSaver
 from infra.postgres.storage import PostgresStorage
+from infra.postgres.stream_log import StreamLogs
+from infra.postgres.tenancy import Tenancy
 from infra.realtime.hub import Hub
 from infra.realtime.statuses import StatusBoard
 from infra.realtime.streams import Feed
@@ -35,9 +36,10 @@ from resolvers.context import Context, Services
 from schema.errors import top_level
 from schema.root import schema
 from tests import factories
+from tests.factories import HOME_WORKSPACE_ID
 from tests.infra.postgres.writing import writing
 
-VIEWER = Viewer(HOME_WORKSPACE_ID)
+VIEWER = Viewer(HOME_WORKSPACE_ID, permissions=ALL)
 FACTS = """... on Connector {
   id name url protocol venue enabled state method body pollingIntervalMs subscribeFrames staleAfterMs mapping authType
   signing secretFields version createdAt updatedAt status { state since lastError connectorId connector { name } }
@@ -72,24 +74,6 @@ class CountedDatabase(Database):
         self.statements.append(statement)
 
 
-class Log(PostgresMessageLog):
-    """Both halves of the message log."""
-
-    def __init__(self, database: Database, saver: MessageSaver) -> None:
-        super().__init__(database)
-        self._saver = saver
-
-    async def save(
-        self,
-        viewer: Viewer,
-        connector_id: UUID,
-        exchange: str,
-        messages: Sequence[NewMessage],
-        idempotency_key: str,
-    ) -> SavedMessages:
-        return await self._saver.save(viewer, connector_id, exchange, messages, idempotency_key)
-
-
 @dataclass
 class Changes:
     """Remembers what the ingest processes were told."""
@@ -108,7 +92,7 @@ class World:
     said: list[str] = field(default_factory=list)
 
     def context(self, viewer: Viewer = VIEWER) -> Context:
-        return self.services.context(viewer, "request-1")
+        return self.services.context(Caller(viewer, "request-1"))
 
     async def answer(
         self, document: str, viewer: Viewer = VIEWER, **variables: Any
@@ -165,11 +149,12 @@ async def living(url: str, *, allow_private: bool = True) -> AsyncIterator[World
     clock, identities, guard = SystemClock(), RandomIds(), Guard(allow_private)
     vault = KeyVault([bytes(range(32))])
     async with CountedDatabase(url) as database, writing(database) as w:
-        log = Log(database, MessageSaver(database.pool, w.writer, clock))
+        log = PostgresMessageLog(database)
+        saver = MessageSaver(database.pool, w.writer, clock)
         changes = Changes()
         services = Services(
-            database=database,
-            log=log,
+            databases=Tenancy(database),
+            logs=StreamLogs(database, saver),
             feed=Feed(Hub(log, clock), StatusBoard(stored_statuses), clock),
             vault=vault,
             clock=clock,

@@ -12,7 +12,6 @@ from uuid import UUID, uuid4
 from websockets.asyncio.server import ServerConnection, serve
 
 from domain.connectors import Connector, ConnectorProtocol, Secrets, Venue
-from domain.identity import HOME_WORKSPACE_ID
 from domain.messages import MessageType, Tick
 from infra.feeds.arrival import Arrival, Lease
 from infra.feeds.backoff import Backoff
@@ -24,6 +23,7 @@ from infra.feeds.socket import SocketOptions, SocketReader
 from infra.feeds.status import StatusKeeper
 from infra.feeds.venues import normalise
 from infra.system import RandomIds, SystemClock
+from tests.factories import HOME_WORKSPACE_ID
 
 QUICK = Backoff(base_seconds=0.01, cap_seconds=0.02)
 SOCKET = SocketOptions(
@@ -36,6 +36,7 @@ POLL = PollOptions(
     response_limit_bytes=100_000,
     backoff=QUICK,
 )
+
 FRAME_LIMIT = 10_000
 
 

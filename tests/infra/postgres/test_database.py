@@ -12,11 +12,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import select
 
 from domain.connectors import Connector, ConnectorState, ConnectorStatus, Venue
-from domain.identity import HOME_WORKSPACE_ID
 from infra.postgres.database import Database, plain_url
 from infra.postgres.embedded import EmbeddedPostgres
 from tests import factories
-from tests.factories import NOW
+from tests.factories import HOME_WORKSPACE_ID, NOW
 
 
 async def test_what_a_write_session_adds_a_read_session_finds(database: Database) -> None:

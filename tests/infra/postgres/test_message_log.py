@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from domain.errors import InvalidInput
-from domain.identity import HOME_WORKSPACE_ID, Viewer
+from domain.identity import Viewer
 from domain.messages import Message, MessageFilter, MessageOrder, MessageType, Side
 from domain.paging import Page, Window, window
 from domain.positions import Position, first_id_at, node_of
@@ -19,7 +19,7 @@ from infra.postgres.message_log import DroppedMeanwhile, PostgresMessageLog, edg
 from infra.postgres.message_query import select_messages
 from infra.postgres.partitions import Partitions
 from tests import factories
-from tests.factories import NOW
+from tests.factories import HOME_WORKSPACE_ID, NOW
 
 HOME = MessageFilter(HOME_WORKSPACE_ID)
 VIEWER = Viewer(HOME_WORKSPACE_ID)

@@ -6,9 +6,9 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from domain.identity import HOME_WORKSPACE_ID
 from infra.postgres import migrate, tables
 from infra.postgres.database import Database, connector
+from tests.factories import HOME_WORKSPACE_ID
 
 TABLES = (
     "select count(*) from pg_tables where schemaname = 'public' and tablename <> 'alembic_version'"

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.identity import HOME_WORKSPACE_ID
 from domain.ids import uuid7
 from domain.messages import QuarantinedFrame, QuarantineReason
 from domain.positions import MAX_ID, first_id_at
@@ -20,7 +19,7 @@ from infra.postgres.partitions import (
     partitions_of,
 )
 from tests import factories
-from tests.factories import NOW, FixedClock
+from tests.factories import HOME_WORKSPACE_ID, NOW, FixedClock
 
 FAR = datetime(2031, 5, 6, 7, tzinfo=UTC)
 

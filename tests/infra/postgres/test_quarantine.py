@@ -11,7 +11,7 @@ import pytest
 
 from domain.connectors import Secrets, Venue, seal_secrets
 from domain.errors import NotFound
-from domain.identity import HOME_WORKSPACE_ID, Viewer
+from domain.identity import Viewer
 from domain.messages import (
     CannotNormalise,
     QuarantinedFrame,
@@ -26,6 +26,7 @@ from infra.postgres.database import Database
 from infra.postgres.quarantine import Quarantine
 from infra.security.vault import KeyVault
 from tests import factories
+from tests.factories import HOME_WORKSPACE_ID
 from tests.infra.postgres.writing import (
     Writing,
     a_connector,

@@ -10,13 +10,14 @@ import asyncpg
 import pytest
 
 from domain.errors import InvalidInput, NotFound
-from domain.identity import HOME_WORKSPACE_ID, Viewer
+from domain.identity import Viewer
 from domain.messages import MessageType, NewMessage, SavedMessages, Side
 from domain.positions import Position, node_of
 from infra.postgres.database import Database
 from infra.postgres.saving import MessageSaver
 from infra.system import SystemClock
 from tests import factories
+from tests.factories import HOME_WORKSPACE_ID
 from tests.infra.postgres.test_writer_troubles import Sabotage
 from tests.infra.postgres.writing import Writing, a_connector, numbered, rows, sequences, writing
 

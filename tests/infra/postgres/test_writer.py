@@ -7,7 +7,6 @@ from decimal import Decimal
 
 import pytest
 
-from domain.identity import HOME_WORKSPACE_ID
 from domain.messages import (
     MessageType,
     QuarantinedFrame,
@@ -18,6 +17,7 @@ from domain.positions import first_id_at, node_of
 from infra.postgres.database import Database
 from infra.postgres.writer.batch import MESSAGE_FIELDS
 from tests import factories
+from tests.factories import HOME_WORKSPACE_ID
 from tests.infra.postgres.writing import (
     a_connector,
     arrival,

@@ -11,7 +11,6 @@ from uuid import UUID
 import asyncpg
 
 from domain.connectors import ConnectorStatus
-from domain.identity import HOME_WORKSPACE_ID
 from domain.messages import Tick
 from infra.feeds.arrival import Arrival
 from infra.postgres.database import Database, connector
@@ -21,6 +20,7 @@ from infra.postgres.writer import BatchWriter
 from infra.realtime.announcement import Announcement
 from infra.system import RandomIds, SystemClock
 from tests import factories
+from tests.factories import HOME_WORKSPACE_ID
 
 LEASE_SECONDS = 30.0
 

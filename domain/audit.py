@@ -1,0 +1,92 @@
+"""Who did what, when and from where: events that are only ever added, each sealed to the one before."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import JSON, BigInteger, DateTime, Index, LargeBinary, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from domain.columns import text_enum
+
+ACCOUNTS_CHAIN: Final = UUID(int=0)
+"""The chain of events that belong to no workspace: registrations, sign-ins, account changes."""
+
+MASK: Final = "***"
+
+
+class AuditOutcome(Enum):
+    """How what was tried ended."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does something and from where; all None for the service itself and its operator."""
+
+    user_id: UUID | None = None
+    api_key_id: UUID | None = None
+    session_id: UUID | None = None
+    address: str | None = None
+    agent: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A field before and after; a secret is `***` in both places."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+class AuditEvent(SQLModel, table=True):
+    """One thing that was done. `sequence`, `previous_hash` and `hash` are set by the database."""
+
+    __tablename__ = "audit_events"
+    __table_args__ = (
+        UniqueConstraint("chain", "sequence", name="audit_events_sequence_key"),
+        Index("audit_events_workspace_idx", "workspace_id", "id"),
+        Index("audit_events_user_idx", "user_id", "id"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    chain: UUID
+    sequence: int = Field(default=0, sa_type=BigInteger)
+    at: datetime = Field(sa_type=DateTime(timezone=True))
+    workspace_id: UUID | None = None
+    user_id: UUID | None = None
+    api_key_id: UUID | None = None
+    session_id: UUID | None = None
+    action: str = Field(max_length=100)
+    outcome: AuditOutcome = Field(default=AuditOutcome.DONE, sa_type=text_enum(AuditOutcome))
+    code: str | None = Field(default=None, max_length=100)
+    subject_type: str | None = Field(default=None, max_length=100)
+    subject_id: str | None = Field(default=None, max_length=200)
+    changes: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSON)
+    address: str | None = Field(default=None, max_length=100)
+    agent: str | None = Field(default=None, max_length=500)
+    request_id: str | None = Field(default=None, max_length=100)
+    previous_hash: bytes = Field(default=b"", sa_type=LargeBinary)
+    hash: bytes = Field(default=b"", sa_type=LargeBinary)
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """What is to be written down; the rest of an event follows from the session it is written in."""
+
+    action: str
+    workspace_id: UUID | None = None
+    subject_type: str | None = None
+    subject_id: str | None = None
+    changes: tuple[Change, ...] = ()
+    outcome: AuditOutcome = AuditOutcome.DONE
+    code: str | None = None
+    facts: Mapping[str, Any] | None = None
