@@ -5,6 +5,7 @@ import contextlib
 import json
 import random
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Sequence
 from typing import Any, ClassVar
 
@@ -28,7 +29,7 @@ _FRAME_FAULTS = frozenset(FaultKind) - {FaultKind.STATUS}
 _HANDSHAKE_FAULTS = frozenset({FaultKind.STATUS})
 
 
-class Session:
+class Session(ABC):
     """A connection; a venue's subclass speaks its protocol by `opened`, `heard` and `jobs`."""
 
     venue: ClassVar[str]
@@ -50,9 +51,9 @@ class Session:
     async def opened(self) -> None:
         """Called once the handshake is done."""
 
+    @abstractmethod
     async def heard(self, text: str) -> None:
         """A text message of the client; anything that is no JSON of this venue is answered as the venue would."""
-        raise NotImplementedError
 
     def jobs(self) -> list[Coroutine[Any, Any, None]]:
         """What runs beside playing and listening, for as long as the connection lasts."""

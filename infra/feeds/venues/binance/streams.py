@@ -3,6 +3,7 @@
 Shapes: https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams
 """
 
+from abc import abstractmethod
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
@@ -22,9 +23,9 @@ class Event(Wire, tag_field="e"):
 
     symbol: str = field(name="s")
 
+    @abstractmethod
     def tick(self, text: str, market: Market) -> Tick:
         """The message this event is."""
-        raise NotImplementedError
 
 
 class TradeFacts(Protocol):
