@@ -19,6 +19,7 @@ from domain.identity.keys import ApiKey
 from domain.identity.permissions import ALL, PERMISSIONS, Permission, Role
 from domain.identity.ports import Databases, Mail, Mailer, PasswordHasher
 from domain.identity.viewer import Act, Caller, Forbidden, Rights, Unauthenticated, Viewer
+from domain.identity.viewers import viewer_for_key, viewer_for_user
 from domain.identity.workspaces import (
     Access,
     Group,
@@ -67,4 +68,6 @@ __all__ = [
     "UserStatus",
     "Viewer",
     "Workspace",
+    "viewer_for_key",
+    "viewer_for_user",
 ]
