@@ -129,8 +129,7 @@ class EmbeddedPostgres:
         """Where clients connect to another database of this server."""
         if self._sockets is None:
             raise RuntimeError("the embedded server is not running")
-        query = urlencode({"host": str(self._sockets), "port": "5432", "sslmode": "disable"})
-        return f"postgresql://postgres@/{database}?{query}"
+        return _url(self._sockets, database)
 
     def start_blocking(self) -> None:
         """`start` without an event loop, up to but not including the creation of the database."""
@@ -309,6 +308,17 @@ class EmbeddedPostgres:
     @property
     def _group(self) -> int | None:
         return None if self._account is None else self._account.pw_gid
+
+
+def running_url(data_dir: Path) -> str | None:
+    """Where the server that another process runs in a data directory is reached; None while none is ready."""
+    sockets = postmaster.ready_at(Path(data_dir).expanduser().absolute() / "postgres")
+    return None if sockets is None else _url(sockets, DATABASE)
+
+
+def _url(sockets: Path, database: str) -> str:
+    query = urlencode({"host": str(sockets), "port": "5432", "sslmode": "disable"})
+    return f"postgresql://postgres@/{database}?{query}"
 
 
 def _binaries() -> Path:

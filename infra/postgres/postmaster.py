@@ -53,3 +53,13 @@ def is_ready(cluster: Path, pid: int) -> bool:
     except FileNotFoundError:
         return False
     return len(lines) >= 8 and lines[0].strip() == str(pid) and lines[7].strip() == "ready"
+
+
+def ready_at(cluster: Path) -> Path | None:
+    """The directory of the sockets of a server that runs in this cluster and accepts connections."""
+    try:
+        lines = (cluster / "postmaster.pid").read_text().splitlines()
+        pid, sockets, state = int(lines[0]), lines[4], lines[7].strip()
+    except (OSError, IndexError, ValueError):
+        return None
+    return Path(sockets) if state == "ready" and serves(pid, cluster) else None

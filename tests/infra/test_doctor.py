@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 from infra import doctor
-from infra.commands import examined, show
+from infra.commands.examination import examined, show
 from infra.doctor import Finding, State, examine
 from infra.postgres.embedded import EmbeddedPostgres
 from infra.security.vault import KEY_FILE, KeyVault, new_key, read_key
