@@ -1,20 +1,30 @@
 """From a proven identity to a viewer: what somebody may do in the workspace they act in, in one statement."""
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, func, join, select
+from sqlalchemy import ColumnElement, Row, Select, and_, func, join, select
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.identity.accounts import SessionRecord, User, UserStatus
 from domain.identity.keys import ApiKey
-from domain.identity.permissions import PERMISSIONS, Permission
+from domain.identity.permissions import PERMISSIONS, Permission, Role
 from domain.identity.viewer import Forbidden, Unauthenticated, Viewer
 from domain.identity.workspaces import GroupMember, Member, Workspace
 
 NOT_A_MEMBER = "membership of this workspace"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A user's role in a workspace, and the viewer they are when they act there."""
+
+    role: Role
+    viewer: Viewer
 
 
 async def viewer_for_user(
@@ -29,15 +39,59 @@ async def viewer_for_user(
 
     Raises Unauthenticated; Forbidden for a workspace that they are no member of, whether or not it exists.
     """
-    found = (await session.execute(_of_user(user_id, session_id, workspace_id))).one_or_none()
+    chosen = col(Workspace.personal) if workspace_id is None else col(Workspace.id) == workspace_id
+    found = (await session.execute(_of_user(user_id, session_id, chosen))).one_or_none()
     if found is None:
-        raise Unauthenticated(reason="the account is not active")
+        raise Unauthenticated(reason="account deactivated")
     if session_id is not None and not (
         found.session_id and found.ended_at is None and found.expires_at > now
     ):
-        raise Unauthenticated(reason="the session has ended")
+        raise Unauthenticated(reason="session ended")
     if found.role is None:
         raise Forbidden(needed=NOT_A_MEMBER)
+    return _viewer(user_id, session_id, found)
+
+
+async def standings(
+    session: AsyncSession, viewer: Viewer, workspace_ids: Collection[UUID]
+) -> dict[UUID, Standing]:
+    """What a user is in those of the workspaces that they are a member of, in one statement."""
+    if viewer.user_id is None:
+        return {}
+    chosen = col(Workspace.id).in_(workspace_ids)
+    found = await session.execute(_of_user(viewer.user_id, viewer.session_id, chosen))
+    return {
+        one.workspace_id: Standing(one.role, _viewer(viewer.user_id, viewer.session_id, one))
+        for one in found
+        if one.role is not None
+    }
+
+
+async def viewer_for_key(
+    session: AsyncSession, key_hash: bytes, *, now: datetime, workspace_id: UUID | None = None
+) -> tuple[Viewer, datetime | None]:
+    """The viewer of an API key that is neither revoked nor past its end, and when that is.
+
+    Raises Unauthenticated; Forbidden for another workspace than the key's own.
+    """
+    key = await session.scalar(select(ApiKey).where(col(ApiKey.key_hash) == key_hash))
+    if key is None:
+        raise Unauthenticated(reason="unknown key")
+    if key.revoked_at is not None:
+        raise Unauthenticated(reason="key revoked")
+    if key.expires_at is not None and key.expires_at <= now:
+        raise Unauthenticated(reason="key expired")
+    if workspace_id not in (None, key.workspace_id):
+        raise Forbidden(needed=NOT_A_MEMBER)
+    viewer = Viewer(
+        workspace_id=key.workspace_id,
+        api_key_id=key.id,
+        permissions=frozenset(Permission(value) for value in key.permissions),
+    )
+    return viewer, key.expires_at
+
+
+def _viewer(user_id: UUID, session_id: UUID | None, found: Row[tuple[Any, ...]]) -> Viewer:
     withheld = found.second_factor_required and not found.second_factor
     return Viewer(
         workspace_id=found.workspace_id,
@@ -48,22 +102,8 @@ async def viewer_for_user(
     )
 
 
-async def viewer_for_key(session: AsyncSession, key_hash: bytes, *, now: datetime) -> Viewer:
-    """The viewer of an API key that is neither revoked nor past its end; raises Unauthenticated."""
-    key = await session.scalar(select(ApiKey).where(col(ApiKey.key_hash) == key_hash))
-    if key is None:
-        raise Unauthenticated(reason="the API key is unknown")
-    if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= now):
-        raise Unauthenticated(reason="the API key is no longer valid")
-    return Viewer(
-        workspace_id=key.workspace_id,
-        api_key_id=key.id,
-        permissions=frozenset(Permission(value) for value in key.permissions),
-    )
-
-
 def _of_user(
-    user_id: UUID, session_id: UUID | None, workspace_id: UUID | None
+    user_id: UUID, session_id: UUID | None, chosen: ColumnElement[bool]
 ) -> Select[tuple[Any, ...]]:
     groups = (
         select(func.array_agg(col(GroupMember.group_id)))
@@ -74,7 +114,6 @@ def _of_user(
         .correlate(Workspace)
         .scalar_subquery()
     )
-    chosen = col(Workspace.personal) if workspace_id is None else col(Workspace.id) == workspace_id
     memberships = join(Member, Workspace, col(Workspace.id) == col(Member.workspace_id))
     return (
         select(
