@@ -1,14 +1,17 @@
 """Who did what, when and from where: events that are only ever added, each sealed to the one before."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import Enum
+from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import JSON, BigInteger, DateTime, Index, LargeBinary, UniqueConstraint
 from sqlmodel import Field, SQLModel
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.columns import text_enum
 
@@ -16,6 +19,12 @@ ACCOUNTS_CHAIN: Final = UUID(int=0)
 """The chain of events that belong to no workspace: registrations, sign-ins, account changes."""
 
 MASK: Final = "***"
+"""What stands for a secret."""
+
+WITHHELD: Final = "(withheld)"
+"""What stands for personal data: it must not outlive its owner's wish to be forgotten, and events are never changed."""
+
+DEEDS: Final = "deeds"
 
 
 class AuditOutcome(Enum):
@@ -90,3 +99,58 @@ class Deed:
     outcome: AuditOutcome = AuditOutcome.DONE
     code: str | None = None
     facts: Mapping[str, Any] | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Trail:
+    """What one act has left in the audit: shared by all sessions it uses.
+
+    `undone` are deeds noted in transactions that were rolled back; they are written down once it is known how the
+    act ended.
+    """
+
+    written: list[AuditOutcome] = field(default_factory=list)
+    undone: list[Deed] = field(default_factory=list)
+
+
+def record(session: AsyncSession, deed: Deed) -> None:
+    """Have the transaction write down this deed as well.
+
+    What the transaction changes is written down without it. A deed with the subject of such a change completes that
+    event; any other deed is an event of its own.
+    """
+    session.info.setdefault(DEEDS, []).append(deed)
+
+
+def sealed_text(event: AuditEvent, changes: str) -> str:
+    """All of an event as the one text its hash is over; `changes` is the stored JSON to the letter.
+
+    The database's trigger makes the same text (`jsonb_build_array(...)::text`): a JSON array of texts and nulls.
+    """
+    at = event.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    values = (
+        event.id,
+        event.chain,
+        event.sequence,
+        at,
+        event.workspace_id,
+        event.user_id,
+        event.api_key_id,
+        event.session_id,
+        event.action,
+        event.outcome.value,
+        event.code,
+        event.subject_type,
+        event.subject_id,
+        changes,
+        event.address,
+        event.agent,
+        event.request_id,
+    )
+    texts = [None if value is None else str(value) for value in values]
+    return json.dumps(texts, ensure_ascii=False)
+
+
+def seal(previous_hash: bytes, text: str) -> bytes:
+    """The hash that ties an event to the one before it."""
+    return sha256(previous_hash + text.encode()).digest()

@@ -17,7 +17,7 @@ from domain.identity.accounts import (
 )
 from domain.identity.keys import ApiKey
 from domain.identity.permissions import ALL, PERMISSIONS, Permission, Role
-from domain.identity.ports import Databases, Mail, Mailer, PasswordHasher
+from domain.identity.ports import AuditLog, Databases, Mail, Mailer, PasswordHasher
 from domain.identity.viewer import Act, Caller, Forbidden, Rights, Unauthenticated, Viewer
 from domain.identity.viewers import viewer_for_key, viewer_for_user
 from domain.identity.workspaces import (
@@ -37,6 +37,7 @@ __all__ = [
     "Access",
     "Act",
     "ApiKey",
+    "AuditLog",
     "Caller",
     "Credential",
     "Databases",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from domain.audit import Deed
 from domain.identity.viewer import Act
 from domain.ports import Database
 
@@ -21,6 +22,16 @@ class Databases(Protocol):
 
         It reaches the tables of identity alone; its changes are audited alike.
         """
+
+
+class AuditLog(Protocol):
+    """Writes down what no session of `Databases` did: each event in a transaction of its own."""
+
+    async def write(self, act: Act, deed: Deed) -> None:
+        """Write a deed down under the act's caller; raises what the database raises."""
+
+    async def viewed(self, act: Act, deed: Deed) -> None:
+        """Write down that others' data was looked at, once per viewer, action, workspace and hour."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
 """Who asks: a user's session or a program's key, acting in one workspace."""
 
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
-from domain.audit import Actor
+from domain.audit import Actor, Trail
 from domain.errors import DomainError
 from domain.identity.permissions import Permission
 
@@ -98,3 +98,4 @@ class Act:
 
     caller: Caller
     action: str | None = None
+    trail: Trail = field(default_factory=Trail, compare=False, repr=False)
