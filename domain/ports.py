@@ -30,3 +30,13 @@ class Database(Protocol):
 
     def write(self) -> AbstractAsyncContextManager[AsyncSession]:
         """A session that commits when its block ends well and rolls back when it raises."""
+
+
+class Vault(Protocol):
+    """Authenticated encryption at rest, with a ring of keys."""
+
+    def seal(self, plaintext: bytes, associated: bytes) -> bytes:
+        """Encrypt with the newest key; `associated` must be given again to open."""
+
+    def open(self, sealed: bytes, associated: bytes) -> bytes:
+        """Decrypt with whichever key sealed it; raises ValueError when none did."""

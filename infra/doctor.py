@@ -24,7 +24,8 @@ from infra.postgres.embedded import CannotStart, EmbeddedPostgres
 from infra.postgres.migrate import status
 from infra.realtime.bus import Bus
 from infra.redaction import hide_named
-from infra.security.vault import KEY_FILE, KeyVault, key_file, read_key
+from infra.security.keys import KEY_FILE, KeyFile, read_key
+from infra.security.vault import KeyVault
 from infra.settings import Settings, unknown_variables
 from infra.startup import CannotRun, listen, require_database
 
@@ -194,7 +195,7 @@ async def _keys(patient: Patient) -> list[Finding]:
         return [_ok(check, "a key file, made by the first `penstock up`")]
     else:
         try:
-            keys = [key_file(path.parent)]
+            keys = [*KeyFile(path.parent)()]
         except PermissionError as error:
             return [Finding(check, State.FAIL, str(error), f"chmod 600 {path}")]
         except ValueError as error:

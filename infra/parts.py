@@ -18,6 +18,7 @@ from infra.feeds.checks import FeedChecks
 from infra.feeds.guard import Guard
 from infra.feeds.status import StatusBook
 from infra.feeds.store import ConnectorStore
+from infra.keyring import vault_of
 from infra.postgres.database import Database, connector
 from infra.postgres.embedded import EmbeddedPostgres
 from infra.postgres.message_log import PostgresMessageLog
@@ -37,7 +38,7 @@ from infra.realtime.channels import (
 from infra.realtime.hub import Hub
 from infra.realtime.statuses import StatusBoard
 from infra.realtime.streams import Feed
-from infra.security.vault import KeyVault, key_file, read_key
+from infra.security.vault import KeyVault
 from infra.settings import NEW_KEY, Settings
 from infra.startup import CannotRun, require_database, require_migrations
 from infra.system import RandomIds, SystemClock
@@ -121,7 +122,7 @@ async def parts_on(stack: AsyncExitStack, settings: Settings, url: str) -> Parts
     await hub.start()
     stack.push_async_callback(hub.stop)
 
-    vault = _vault(settings)
+    vault = vault_of(settings)
     ticker = StatusTicker(bus)
     await _background(stack, ticker.run(), "status ticker")
     book = StatusBook(ConnectorStore(database, vault), clock, ticker.publish)
@@ -178,17 +179,6 @@ async def stored_statuses(
     async with database.read() as session:
         stored = await connectors.statuses(session, workspace_id, connector_id)
     return [connectors.as_of(status, clock.now()) for status in stored]
-
-
-def _vault(settings: Settings) -> KeyVault:
-    keys = [read_key(key.get_secret_value()) for key in settings.encryption_keys]
-    if not keys:
-        try:
-            settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            keys = [key_file(settings.data_dir)]
-        except (OSError, ValueError) as error:
-            raise CannotRun(f"the encryption key cannot be used: {error}") from None
-    return KeyVault(keys)
 
 
 async def _background(

@@ -17,7 +17,7 @@ from domain.connectors.errors import (
     NoFieldsToUpdate,
 )
 from domain.connectors.lifecycle import ConnectorEvent, as_of, next_state
-from domain.connectors.ports import ConnectorChecks, StatusFeed, Switchboard, Vault
+from domain.connectors.ports import ConnectorChecks, StatusFeed, Switchboard
 from domain.connectors.registry import (
     ConnectorFilter,
     DeletedConnector,
@@ -54,6 +54,7 @@ from domain.connectors.secrets import (
     secret_fields,
     unsealed,
 )
+from domain.ports import Vault
 
 __all__ = [
     "AddressRefused",

@@ -9,16 +9,6 @@ from domain.identity import Viewer
 from domain.live import LiveStream
 
 
-class Vault(Protocol):
-    """Authenticated encryption at rest, with a ring of keys."""
-
-    def seal(self, plaintext: bytes, associated: bytes) -> bytes:
-        """Encrypt with the newest key; `associated` must be given again to open."""
-
-    def open(self, sealed: bytes, associated: bytes) -> bytes:
-        """Decrypt with whichever key sealed it; raises ValueError when none did."""
-
-
 class Switchboard(Protocol):
     """Tells ingest processes that connectors changed, so that they need not wait for their next look."""
 

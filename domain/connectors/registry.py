@@ -25,7 +25,7 @@ from domain.connectors.errors import (
     NoFieldsToUpdate,
 )
 from domain.connectors.lifecycle import AT_WORK, STARTING_GRACE, ConnectorEvent, next_state
-from domain.connectors.ports import ConnectorChecks, Vault
+from domain.connectors.ports import ConnectorChecks
 from domain.connectors.rules import (
     Configuration,
     ConfigurationPatch,
@@ -48,7 +48,7 @@ from domain.errors import InvalidInput, StaleVersion
 from domain.identity import Viewer, Workspace
 from domain.keyset import Keyset
 from domain.paging import Page, Window
-from domain.ports import Clock, Database, Ids
+from domain.ports import Clock, Database, Ids, Vault
 
 CONNECTOR_LIMIT = 1000
 FILTER_LIMIT = 100

@@ -9,7 +9,7 @@ from urllib.parse import quote, quote_plus
 from uuid import UUID
 
 from domain.connectors.entities import Connector
-from domain.connectors.ports import Vault
+from domain.ports import Vault
 
 MASK = "***"
 _SHORTEST_MASKED = 4

@@ -1,131 +1,142 @@
-"""Secrets at rest: AES-256-GCM under a ring of keys, newest first.
+"""Secrets at rest: envelopes of AES-256-GCM under a ring of keys, newest first.
 
-A sealed blob is: version (1 byte), key id (8), nonce (12), ciphertext with tag. Version and key id are
-authenticated with the caller's associated data, so no byte can be changed and no blob moved to another row.
+Every sealed blob has a data key of its own, which alone is encrypted with a key of the ring: a change of keys wraps
+that data key anew and leaves the secret as it is. The format, version 2:
+
+    version (1 byte) | key id (8) | nonce (12), wrapped data key with tag (48) | nonce (12), ciphertext with tag
+
+Version, key id and the caller's associated data are authenticated with the data key, version and associated data with
+the ciphertext, so no byte can be changed and no blob moved to another row. Blobs of version 1, whose ciphertext follows
+the key id at once, still open; they are never written any more.
 """
 
-import base64
-import binascii
 import hashlib
-import os
 import secrets
-import stat
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_BYTES = 32
-KEY_FILE = "encryption.key"
 
-_VERSION = b"\x01"
+_WHOLE = b"\x01"
+_ENVELOPE = b"\x02"
 _ID_BYTES = 8
 _NONCE_BYTES = 12
-_HEADER_BYTES = 1 + _ID_BYTES
 _TAG_BYTES = 16
+_HEADER_BYTES = 1 + _ID_BYTES
+_BOX_BYTES = _NONCE_BYTES + _TAG_BYTES
+_BODY_AT = _HEADER_BYTES + _BOX_BYTES + KEY_BYTES
+
+Ring = Callable[[], Sequence[bytes]]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Keys:
+    newest: bytes
+    ciphers: dict[bytes, AESGCM]
 
 
 class KeyVault:
-    """Seals with the first key, opens with whichever key sealed; implements `domain.connectors.Vault`."""
+    """Seals with the first key, opens with whichever key sealed; implements `domain.ports.Vault`."""
 
-    def __init__(self, keys: Sequence[bytes]) -> None:
-        """Take raw 32-byte keys, newest first; raises ValueError for none or for one of another length."""
-        if not keys:
-            raise ValueError("an encryption key is needed")
-        if any(len(key) != KEY_BYTES for key in keys):
-            raise ValueError(f"an encryption key must be {KEY_BYTES} bytes")
-        self._ciphers = {_key_id(key): AESGCM(key) for key in keys}
-        self._newest = _key_id(keys[0])
+    def __init__(self, keys: Sequence[bytes] | Ring) -> None:
+        """Take raw 32-byte keys, newest first, or what tells them at any time (see `KeyFile`).
+
+        Raises ValueError for no key or one of another length.
+        """
+        self._ring: Ring = keys if callable(keys) else lambda: keys
+        self._known: Sequence[bytes] = ()
+        self._keys = _Keys(b"", {})
+        self._present()
 
     def __repr__(self) -> str:
-        return f"KeyVault({len(self._ciphers)} keys)"
+        return f"KeyVault({len(self._keys.ciphers)} keys)"
+
+    @property
+    def key_ids(self) -> list[str]:
+        """The ids of the ring's keys as hexadecimal text, newest first."""
+        return [id.hex() for id in self._present().ciphers]
 
     def seal(self, plaintext: bytes, associated: bytes) -> bytes:
-        """Encrypt with the newest key; `associated` must be given again to open."""
-        header, nonce = _VERSION + self._newest, secrets.token_bytes(_NONCE_BYTES)
-        sealed = self._ciphers[self._newest].encrypt(nonce, plaintext, header + associated)
-        return header + nonce + sealed
+        """Encrypt with a fresh data key under the newest key; `associated` must be given again to open."""
+        data_key = secrets.token_bytes(KEY_BYTES)
+        body = _box(AESGCM(data_key), plaintext, _ENVELOPE + associated)
+        return self._wrapped(data_key, associated) + body
 
     def open(self, sealed: bytes, associated: bytes) -> bytes:
         """Decrypt with the key that sealed it; raises ValueError when it is missing or anything was changed."""
-        if len(sealed) < _HEADER_BYTES + _NONCE_BYTES + _TAG_BYTES or sealed[:1] != _VERSION:
-            raise ValueError("not sealed by this service")
-        header, rest = sealed[:_HEADER_BYTES], sealed[_HEADER_BYTES:]
-        cipher = self._ciphers.get(header[1:])
-        if cipher is None:
-            raise ValueError("sealed with a key that is not in the ring")
-        try:
-            return cipher.decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], header + associated)
-        except InvalidTag:
-            raise ValueError("changed since it was sealed, or of another row") from None
+        if sealed[:1] == _WHOLE and len(sealed) >= _HEADER_BYTES + _BOX_BYTES:
+            header = sealed[:_HEADER_BYTES]
+            return _unbox(self._cipher(header), sealed[_HEADER_BYTES:], header + associated)
+        data_key = self._data_key(sealed, associated)
+        return _unbox(AESGCM(data_key), sealed[_BODY_AT:], _ENVELOPE + associated)
 
     def is_current(self, sealed: bytes) -> bool:
-        """Whether the newest key sealed this."""
-        return sealed[:_HEADER_BYTES] == _VERSION + self._newest
+        """Whether this is an envelope under the newest key."""
+        return sealed[:_HEADER_BYTES] == _ENVELOPE + self._present().newest
 
     def reseal(self, sealed: bytes, associated: bytes) -> bytes:
-        """The same secret under the newest key (unchanged when it is already); raises ValueError as `open`."""
+        """The same secret under the newest key (unchanged when it is already); raises ValueError as `open`.
+
+        Of an envelope only the data key is sealed anew; the secret itself is not decrypted.
+        """
         if self.is_current(sealed):
             return sealed
-        return self.seal(self.open(sealed, associated), associated)
+        if sealed[:1] == _WHOLE:
+            return self.seal(self.open(sealed, associated), associated)
+        return self._wrapped(self._data_key(sealed, associated), associated) + sealed[_BODY_AT:]
+
+    def _wrapped(self, data_key: bytes, associated: bytes) -> bytes:
+        keys = self._present()
+        header = _ENVELOPE + keys.newest
+        return header + _box(keys.ciphers[keys.newest], data_key, header + associated)
+
+    def _data_key(self, sealed: bytes, associated: bytes) -> bytes:
+        if sealed[:1] != _ENVELOPE or len(sealed) < _BODY_AT + _BOX_BYTES:
+            raise ValueError("not sealed by this service")
+        header = sealed[:_HEADER_BYTES]
+        return _unbox(self._cipher(header), sealed[_HEADER_BYTES:_BODY_AT], header + associated)
+
+    def _cipher(self, header: bytes) -> AESGCM:
+        cipher = self._keys.ciphers.get(header[1:]) or self._present().ciphers.get(header[1:])
+        if cipher is None:
+            raise ValueError("sealed with a key that is not in the ring")
+        return cipher
+
+    def _present(self) -> _Keys:
+        """The ring as it is now: keys may have been added since this process started."""
+        keys = self._ring()
+        if keys is not self._known:
+            if not keys:
+                raise ValueError("an encryption key is needed")
+            if any(len(key) != KEY_BYTES for key in keys):
+                raise ValueError(f"an encryption key must be {KEY_BYTES} bytes")
+            self._keys = _Keys(key_id(keys[0]), {key_id(key): AESGCM(key) for key in keys})
+            self._known = keys
+        return self._keys
 
 
-def new_key() -> str:
-    """A fresh key as `PENSTOCK_ENCRYPTION_KEYS` takes it: base64 of 32 random bytes."""
-    return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
-
-
-def read_key(text: str) -> bytes:
-    """A key from base64 (standard or URL-safe); raises ValueError that never quotes the text."""
-    try:
-        key = base64.b64decode(text.strip().replace("-", "+").replace("_", "/"), validate=True)
-    except (binascii.Error, ValueError):
-        raise ValueError("an encryption key must be base64") from None
-    if len(key) != KEY_BYTES:
-        raise ValueError(f"an encryption key must be {KEY_BYTES} bytes of base64, not {len(key)}")
-    return key
-
-
-def key_file(directory: Path) -> bytes:
-    """The key of a data directory, made on first use (mode 0600); raises PermissionError when others may read it."""
-    path = directory / KEY_FILE
-    if not path.exists():
-        _make(path)
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    with os.fdopen(descriptor) as file:
-        mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
-        if mode & 0o077:
-            raise PermissionError(
-                f"{path} can be read by others (mode {mode:04o}): run chmod 600 {path}"
-            )
-        try:
-            return read_key(file.read())
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from None
-
-
-def _make(path: Path) -> None:
-    """Write a new key beside its place and link it in whole: a crash or a rival leaves one good file."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    try:
-        with os.fdopen(os.open(draft, flags, 0o600), "w") as file:
-            file.write(new_key() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            return
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _key_id(key: bytes) -> bytes:
+def key_id(key: bytes) -> bytes:
+    """What names a key in blobs; it tells nothing of the key."""
     return hashlib.sha256(b"penstock encryption key id" + key).digest()[:_ID_BYTES]
+
+
+def sealed_with(sealed: bytes) -> str | None:
+    """The id, as hexadecimal text, of the key that a blob names as its own; None for what is no blob."""
+    if sealed[:1] not in (_WHOLE, _ENVELOPE) or len(sealed) < _HEADER_BYTES + _BOX_BYTES:
+        return None
+    return sealed[1:_HEADER_BYTES].hex()
+
+
+def _box(cipher: AESGCM, plaintext: bytes, associated: bytes) -> bytes:
+    nonce = secrets.token_bytes(_NONCE_BYTES)
+    return nonce + cipher.encrypt(nonce, plaintext, associated)
+
+
+def _unbox(cipher: AESGCM, box: bytes, associated: bytes) -> bytes:
+    try:
+        return cipher.decrypt(box[:_NONCE_BYTES], box[_NONCE_BYTES:], associated)
+    except InvalidTag:
+        raise ValueError("changed since it was sealed, or of another row") from None

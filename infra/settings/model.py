@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from infra.security.vault import read_key
+from infra.security.keys import read_key
 from infra.settings.front import FrontDoorSettings
 from infra.settings.identity import IdentitySettings
 from infra.settings.values import check_url, split_list

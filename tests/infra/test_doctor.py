@@ -17,7 +17,8 @@ from infra import doctor
 from infra.commands.examination import examined, show
 from infra.doctor import Finding, State, examine
 from infra.postgres.embedded import EmbeddedPostgres
-from infra.security.vault import KEY_FILE, KeyVault, new_key, read_key
+from infra.security.keys import KEY_FILE, new_key, read_key
+from infra.security.vault import KeyVault
 from infra.settings import Settings, load_settings
 from tests.factories import HOME_WORKSPACE_ID
 
