@@ -18,6 +18,7 @@ from domain.identity.accounts import (
 from domain.identity.keys import ApiKey
 from domain.identity.permissions import ALL, PERMISSIONS, Permission, Role
 from domain.identity.ports import AuditLog, Databases, Mail, Mailer, PasswordHasher
+from domain.identity.tokens import AccessToken, Claims, TokenIssuer, TokenSource, token_hash
 from domain.identity.viewer import Act, Caller, Forbidden, Rights, Unauthenticated, Viewer
 from domain.identity.viewers import viewer_for_key, viewer_for_user
 from domain.identity.workspaces import (
@@ -35,10 +36,12 @@ __all__ = [
     "ALL",
     "PERMISSIONS",
     "Access",
+    "AccessToken",
     "Act",
     "ApiKey",
     "AuditLog",
     "Caller",
+    "Claims",
     "Credential",
     "Databases",
     "ExternalIdentity",
@@ -64,11 +67,14 @@ __all__ = [
     "SignInAttempts",
     "SignInMethod",
     "SigningKey",
+    "TokenIssuer",
+    "TokenSource",
     "Unauthenticated",
     "User",
     "UserStatus",
     "Viewer",
     "Workspace",
+    "token_hash",
     "viewer_for_key",
     "viewer_for_user",
 ]
