@@ -25,6 +25,7 @@ WITHHELD: Final = "(withheld)"
 """What stands for personal data: it must not outlive its owner's wish to be forgotten, and events are never changed."""
 
 DEEDS: Final = "deeds"
+"""The key of `session.info` under which deeds wait, each with the savepoint it was noted in."""
 
 
 class AuditOutcome(Enum):
@@ -119,7 +120,8 @@ def record(session: AsyncSession, deed: Deed) -> None:
     What the transaction changes is written down without it. A deed with the subject of such a change completes that
     event; any other deed is an event of its own.
     """
-    session.info.setdefault(DEEDS, []).append(deed)
+    within = session.sync_session.get_nested_transaction()
+    session.info.setdefault(DEEDS, []).append((within, deed))
 
 
 def sealed_text(event: AuditEvent, changes: str) -> str:
