@@ -29,3 +29,8 @@ class StaleVersion(DomainError):
 
     expected: int
     actual: int
+
+
+@dataclass(eq=False)
+class NoFieldsToUpdate(DomainError):
+    """An update named nothing to change."""

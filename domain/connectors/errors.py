@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from domain.errors import DomainError
+from domain.errors import NoFieldsToUpdate as NoFieldsToUpdate
 
 
 @dataclass(eq=False)
@@ -31,8 +32,3 @@ class AddressRefused(DomainError):
     """The host is, or resolves to, an address that Penstock does not connect to."""
 
     host: str
-
-
-@dataclass(eq=False)
-class NoFieldsToUpdate(DomainError):
-    """An update named nothing to change."""

@@ -39,7 +39,8 @@ async def viewer_for_user(
 
     Raises Unauthenticated; Forbidden for a workspace that they are no member of, whether or not it exists.
     """
-    chosen = col(Workspace.personal) if workspace_id is None else col(Workspace.id) == workspace_id
+    own = col(Workspace.personal).is_(True)
+    chosen = own if workspace_id is None else col(Workspace.id) == workspace_id
     found = (await session.execute(_of_user(user_id, session_id, chosen))).one_or_none()
     if found is None:
         raise Unauthenticated(reason="account deactivated")

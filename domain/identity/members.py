@@ -1,0 +1,202 @@
+"""Who is in a workspace as what: roles, ownership, leaving. Callers hold the workspace (`tenants.held`)."""
+
+from collections.abc import Set as AbstractSet
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, true
+from sqlmodel import col, func, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from domain.identity.keys import ApiKey
+from domain.identity.permissions import PERMISSIONS, Permission, Role
+from domain.identity.refusals import LastOwner, MemberNotFound, PersonalWorkspace
+from domain.identity.viewer import Forbidden
+from domain.identity.workspaces import GroupMember, Invitation, Member, Workspace
+from domain.keyset import Keyset
+from domain.paging import Page, Window
+from domain.ports import Database
+
+_RANK: Final = {role: rank for rank, role in enumerate(Role)}
+
+
+def outranks(role: Role, other: Role) -> bool:
+    """Whether the first role is above the second."""
+    return _RANK[role] < _RANK[other]
+
+
+async def change_role(
+    session: AsyncSession,
+    workspace: Workspace,
+    actor_id: UUID,
+    user_id: UUID,
+    role: Role,
+    now: datetime,
+) -> Member:
+    """Make a member something else; raises MemberNotFound, LastOwner, Forbidden, PersonalWorkspace.
+
+    Nobody touches who is above them, or lifts anybody, themselves included, above their own role.
+    """
+    _shared(workspace)
+    own = await acting(session, workspace.id, actor_id, Permission.MANAGE_MEMBERS)
+    member = await _member(session, workspace.id, user_id)
+    _within_reach(own, member.role)
+    _within_reach(own, role)
+    if member.role is not role:
+        await _keep_an_owner(session, member, role)
+        member.role = role
+        await session.flush()
+        await _take_back(session, member, PERMISSIONS[role], now)
+    return member
+
+
+async def transfer_ownership(
+    session: AsyncSession, workspace: Workspace, actor_id: UUID, user_id: UUID, now: datetime
+) -> Member:
+    """Make a member an owner and the acting owner an admin; raises MemberNotFound, Forbidden, PersonalWorkspace."""
+    _shared(workspace)
+    await acting(session, workspace.id, actor_id, Permission.OWN_WORKSPACE)
+    heir = await _member(session, workspace.id, user_id)
+    if user_id != actor_id:
+        heir.role = Role.OWNER
+        await session.flush()
+        giver = await _member(session, workspace.id, actor_id)
+        giver.role = Role.ADMIN
+        await session.flush()
+        await _take_back(session, giver, PERMISSIONS[Role.ADMIN], now)
+    return heir
+
+
+async def remove_member(
+    session: AsyncSession, workspace: Workspace, actor_id: UUID, user_id: UUID, now: datetime
+) -> Member:
+    """Take a member out; raises MemberNotFound, LastOwner, Forbidden, PersonalWorkspace."""
+    _shared(workspace)
+    own = await acting(session, workspace.id, actor_id, Permission.MANAGE_MEMBERS)
+    member = await _member(session, workspace.id, user_id)
+    _within_reach(own, member.role)
+    return await _out(session, member, now)
+
+
+async def leave_workspace(
+    session: AsyncSession, workspace: Workspace, user_id: UUID, now: datetime
+) -> Member:
+    """Go; raises MemberNotFound, LastOwner, PersonalWorkspace."""
+    _shared(workspace)
+    return await _out(session, await _member(session, workspace.id, user_id), now)
+
+
+async def acting(
+    session: AsyncSession, workspace_id: UUID, user_id: UUID | None, needed: Permission
+) -> Role:
+    """What the acting user is at this moment, whatever they were when they signed in; raises Forbidden."""
+    role = await session.scalar(
+        select(col(Member.role)).where(
+            col(Member.workspace_id) == workspace_id, col(Member.user_id) == user_id
+        )
+    )
+    if role is None or needed not in PERMISSIONS[role]:
+        raise Forbidden(needed=needed.value)
+    return role
+
+
+async def revoke_made_by(
+    session: AsyncSession,
+    user_id: UUID,
+    now: datetime,
+    workspace_id: UUID | None = None,
+    beyond: AbstractSet[Permission] = frozenset(),
+) -> None:
+    """Revoke the keys a user made (in one workspace, or all) that may more than `beyond`; by default every one."""
+    where: ColumnElement[bool] = true()
+    if workspace_id is not None:
+        where &= col(ApiKey.workspace_id) == workspace_id
+    if beyond:
+        where &= ~col(ApiKey.permissions).contained_by([one.value for one in beyond])  # type: ignore[attr-defined]
+    keys = await session.exec(
+        select(ApiKey).where(
+            where, col(ApiKey.created_by) == user_id, col(ApiKey.revoked_at).is_(None)
+        )
+    )
+    for key in keys:
+        key.revoked_at = now
+    await session.flush()
+
+
+async def members_of(database: Database, workspace_id: UUID, window: Window) -> Page[Member]:
+    """A page of a workspace's members, by user id: oldest account first."""
+    statement = select(Member).where(col(Member.workspace_id) == workspace_id)
+    keyset = Keyset[Member](
+        UUID, col(Member.user_id), lambda item: item.user_id, newest_first=False
+    )
+    return await keyset.page(database, statement, window)
+
+
+def _shared(workspace: Workspace) -> None:
+    if workspace.personal:
+        raise PersonalWorkspace
+
+
+def _within_reach(own: Role, role: Role) -> None:
+    if outranks(role, own):
+        raise Forbidden(needed=f"the role {role.name}")
+
+
+async def _member(session: AsyncSession, workspace_id: UUID, user_id: UUID) -> Member:
+    member = await session.get(Member, (workspace_id, user_id), populate_existing=True)
+    if member is None:
+        raise MemberNotFound(user_id=str(user_id))
+    return member
+
+
+async def _keep_an_owner(session: AsyncSession, member: Member, role: Role | None) -> None:
+    if member.role is not Role.OWNER or role is Role.OWNER:
+        return
+    others = select(func.count()).where(
+        col(Member.workspace_id) == member.workspace_id,
+        col(Member.user_id) != member.user_id,
+        col(Member.role) == Role.OWNER,
+    )
+    if not await session.scalar(others):
+        raise LastOwner
+
+
+async def _out(session: AsyncSession, member: Member, now: datetime) -> Member:
+    await _keep_an_owner(session, member, None)
+    await _take_back(session, member, frozenset(), now)
+    groups = await session.exec(
+        select(GroupMember).where(
+            col(GroupMember.workspace_id) == member.workspace_id,
+            col(GroupMember.user_id) == member.user_id,
+        )
+    )
+    for group in groups:
+        await session.delete(group)
+    await session.delete(member)
+    await session.flush()
+    return member
+
+
+async def _take_back(
+    session: AsyncSession, member: Member, permissions: AbstractSet[Permission], now: datetime
+) -> None:
+    """Revoke what a member handed out beyond what they may themselves by now: keys and open invitations."""
+    await revoke_made_by(session, member.user_id, now, member.workspace_id, permissions)
+    allowed = [
+        role
+        for role in Role
+        if Permission.MANAGE_MEMBERS in permissions and not outranks(role, member.role)
+    ]
+    invitations = await session.exec(
+        select(Invitation).where(
+            col(Invitation.workspace_id) == member.workspace_id,
+            col(Invitation.invited_by) == member.user_id,
+            col(Invitation.role).not_in(allowed),
+            col(Invitation.accepted_at).is_(None),
+            col(Invitation.revoked_at).is_(None),
+        )
+    )
+    for invitation in invitations:
+        invitation.revoked_at = now
+    await session.flush()

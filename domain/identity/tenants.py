@@ -1,0 +1,154 @@
+"""Making, changing, finding and deleting workspaces."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, TypedDict
+from uuid import UUID
+
+from sqlmodel import col, func, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from domain.errors import InvalidInput, NoFieldsToUpdate, StaleVersion
+from domain.identity.accounts import User
+from domain.identity.permissions import Role
+from domain.identity.places import check_currency, check_time_zone
+from domain.identity.refusals import PersonalWorkspace, WorkspaceLimitReached, WorkspaceNotFound
+from domain.identity.workspaces import Member, Workspace
+from domain.keyset import Keyset
+from domain.paging import Page, Window
+from domain.ports import Database
+from domain.texts import check_text
+
+WORKSPACE_LIMIT = 100
+"""In how many workspaces a user may be an owner."""
+
+
+class WorkspacePatch(TypedDict, total=False):
+    """What can be changed of a workspace."""
+
+    name: str
+    industry: str | None
+    location: str | None
+    time_zone: str
+    currency: str
+    second_factor_required: bool
+
+
+async def create_workspace(
+    session: AsyncSession, id: UUID, user_id: UUID, values: WorkspacePatch, now: datetime
+) -> Workspace:
+    """A workspace owned by the user; raises InvalidInput, WorkspaceLimitReached."""
+    settled = _checked(values)
+    await session.scalar(select(col(User.id)).where(col(User.id) == user_id).with_for_update())
+    owned = select(func.count()).where(
+        col(Member.user_id) == user_id, col(Member.role) == Role.OWNER
+    )
+    if (await session.scalar(owned) or 0) >= WORKSPACE_LIMIT:
+        raise WorkspaceLimitReached(limit=WORKSPACE_LIMIT)
+    return await _store(
+        session, Workspace(id=id, created_at=now, updated_at=now, **settled), user_id
+    )
+
+
+async def create_personal_workspace(
+    session: AsyncSession, id: UUID, user: User, now: datetime
+) -> Workspace:
+    """The workspace that everybody has and nobody else enters."""
+    workspace = Workspace(
+        id=id,
+        name="Personal",
+        time_zone=user.time_zone,
+        personal=True,
+        created_at=now,
+        updated_at=now,
+    )
+    return await _store(session, workspace, user.id)
+
+
+async def update_workspace(
+    session: AsyncSession, workspace: Workspace, patch: WorkspacePatch, now: datetime
+) -> Workspace:
+    """Change a held workspace; raises InvalidInput, NoFieldsToUpdate."""
+    if not patch:
+        raise NoFieldsToUpdate
+    for name, value in _checked(patch).items():
+        setattr(workspace, name, value)
+    workspace.version += 1
+    workspace.updated_at = now
+    await session.flush()
+    return workspace
+
+
+async def delete_workspace(session: AsyncSession, workspace: Workspace, name: str) -> None:
+    """Forget a held workspace and all that is in it, named once more; raises PersonalWorkspace, InvalidInput."""
+    if workspace.personal:
+        raise PersonalWorkspace
+    if name.strip() != workspace.name:
+        raise InvalidInput(field="name", reason="is not the workspace's name")
+    await session.delete(workspace)
+    await session.flush()
+
+
+async def held(
+    session: AsyncSession, workspace_id: UUID, expected_version: int | None = None
+) -> Workspace:
+    """A workspace, held against other changes of it and of its members; raises WorkspaceNotFound, StaleVersion.
+
+    Whatever refers to it may still be written meanwhile: the lock is one that foreign keys pass.
+    """
+    workspace = await session.scalar(
+        select(Workspace)
+        .where(col(Workspace.id) == workspace_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    if workspace is None:
+        raise WorkspaceNotFound(id=str(workspace_id))
+    if expected_version is not None and workspace.version != expected_version:
+        raise StaleVersion(expected=expected_version, actual=workspace.version)
+    return workspace
+
+
+async def workspaces_by_ids(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, Workspace]:
+    """The workspaces with these ids."""
+    found = await session.exec(select(Workspace).where(col(Workspace.id).in_(ids)))
+    return {workspace.id: workspace for workspace in found}
+
+
+async def workspaces_of(database: Database, user_id: UUID, window: Window) -> Page[Workspace]:
+    """A page of the workspaces that a user is in, oldest first."""
+    joined = select(col(Member.workspace_id)).where(col(Member.user_id) == user_id)
+    statement = select(Workspace).where(col(Workspace.id).in_(joined))
+    keyset = Keyset[Workspace](UUID, col(Workspace.id), lambda item: item.id, newest_first=False)
+    return await keyset.page(database, statement, window)
+
+
+async def _store(session: AsyncSession, workspace: Workspace, owner_id: UUID) -> Workspace:
+    session.add(workspace)
+    await session.flush()
+    session.add(
+        Member(
+            workspace_id=workspace.id,
+            user_id=owner_id,
+            role=Role.OWNER,
+            created_at=workspace.created_at,
+        )
+    )
+    await session.flush()
+    return workspace
+
+
+def _checked(patch: WorkspacePatch) -> dict[str, Any]:
+    settled: dict[str, Any] = dict(patch)
+    for name in ("name", "industry", "location"):
+        if settled.get(name) is not None:
+            settled[name] = settled[name].strip()
+            check_text(name, settled[name], 1 if name == "name" else 0, 200)
+    for name in ("industry", "location"):
+        if name in settled:
+            settled[name] = settled[name] or None
+    if "time_zone" in settled:
+        check_time_zone("timeZone", settled["time_zone"])
+    if "currency" in settled:
+        settled["currency"] = check_currency("currency", settled["currency"].strip().upper())
+    return settled
