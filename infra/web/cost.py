@@ -46,7 +46,7 @@ class Costs:
         self._operations: dict[str | None, OperationDefinitionNode] = {}
         self._depths: dict[str, int] = {}
         self._sizing: dict[str | None, tuple[str, ...]] = {}
-        self._known: dict[tuple[Any, ...], GraphQLError | None] = {}
+        self._known: dict[tuple[Any, ...], int | GraphQLError] = {}
         for definition in document.definitions:
             if isinstance(definition, FragmentDefinitionNode):
                 self._fragments[definition.name.value] = definition
@@ -64,27 +64,28 @@ class Costs:
                 )
         return None
 
-    def check(
+    def cost(
         self, operation_name: str | None, variables: Mapping[str, Any], limit: int
-    ) -> GraphQLError | None:
-        """What to say of the operation if it costs more than `limit` with these variables."""
+    ) -> int | GraphQLError:
+        """What the operation costs with these variables, or what to say if that is more than `limit`."""
         operation = self._operation(operation_name)
         if operation is None:
-            return None  # execution says which operations there are
+            return 0  # execution says which operations there are
         given = _integers(operation, variables)
         key = (operation_name, limit, *given.items())
-        if key not in self._known:
+        known = self._known.get(key)
+        if known is None:
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
-            self._known[key] = self._judge(operation, given, limit)
-        return self._known[key]
+            known = self._known[key] = self._judge(operation, given, limit)
+        return known
 
     def _judge(
         self, operation: OperationDefinitionNode, variables: Mapping[str, int], limit: int
-    ) -> GraphQLError | None:
+    ) -> int | GraphQLError:
         root = self._schema.get_root_type(operation.operation)
         if root is None:
-            return None
+            return 0
         count = _Count(self._schema, self._fragments, variables, limit)
         try:
             count.add(operation.selection_set, root, 1, None, set())
@@ -93,7 +94,7 @@ class Costs:
                 f"The operation costs more than {limit}; ask for smaller pages or fewer fields",
                 operation,
             )
-        return None
+        return limit - count.left
 
     def _operation(self, name: str | None) -> OperationDefinitionNode | None:
         if name is not None:
@@ -138,7 +139,7 @@ class _Count:
         self._schema = schema
         self._fragments = fragments
         self._variables = variables
-        self._left = limit
+        self.left = limit
 
     def add(
         self,
@@ -171,8 +172,8 @@ class _Count:
     ) -> None:
         if node.name.value.startswith("__"):
             return
-        self._left -= items
-        if self._left < 0:
+        self.left -= items
+        if self.left < 0:
             raise _TooMuchError
         definition = self._schema.get_field(parent, node.name.value)  # type: ignore[arg-type]
         if node.selection_set is None or definition is None:

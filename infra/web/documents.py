@@ -25,8 +25,9 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from infra.web.cost import Costs, too_complex
 from infra.web.introspection import ABOUT_SCHEMA
-from infra.web.operations import RequestRefused
+from infra.web.operations import Prepared, Request, RequestRefused
 from infra.web.selections import Document, Selections
+from infra.web.trusted import PersistedDocuments
 
 CONDITIONS: Final = frozenset({"include", "skip"})
 RULES: Final = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
@@ -37,7 +38,7 @@ BYTES_PER_TOKEN: Final = 700
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a document may ask. Aliases are those of one document, root fields those of one operation.
+    """What a document may ask. Aliases and directives are those of one document, root fields those of one operation.
 
     Questions about the schema cost nothing, so documents that have any may ask them again under few aliases only.
     """
@@ -48,7 +49,13 @@ class Limits:
     cost: int = 100_000
     aliases: int = 200
     schema_aliases: int = 10
+    directives: int = 100
     root_fields: int = 50
+
+
+_UNTOLD: Final = GraphQLError(
+    "Introspection is off here", extensions={"code": "INTROSPECTION_DISABLED"}
+)
 
 
 @dataclass(slots=True)
@@ -59,7 +66,11 @@ class _Entry:
 
 
 class Documents:
-    """The documents of one schema: the most recently used `count` of them and about `size` bytes."""
+    """The documents of one schema: the most recently used `count` of them and about `size` bytes.
+
+    Without `hints` nothing is said of the schema but that a document does not fit it; without `introspection`
+    questions about it are refused.
+    """
 
     def __init__(
         self,
@@ -67,9 +78,15 @@ class Documents:
         limits: Limits | None = None,
         count: int = 1_000,
         size: int = 64 * 1024 * 1024,
+        persisted: PersistedDocuments | None = None,
+        introspection: bool = True,
+        hints: bool = True,
     ) -> None:
         self._schema = schema
-        self._limits = limits or Limits()
+        self.limits = limits or Limits()
+        self._persisted = persisted or PersistedDocuments()
+        self._introspection = introspection
+        self._hints = hints
         self._count = count
         self._size = size
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
@@ -82,16 +99,36 @@ class Documents:
         self, query: str, operation_name: str | None, variables: Mapping[str, Any] | None
     ) -> Document:
         """The document, its operation within the limits for these variables; raises RequestRefused."""
+        return self._priced(query, operation_name, variables)[0]
+
+    def cost(
+        self, query: str, operation_name: str | None, variables: Mapping[str, Any] | None
+    ) -> int:
+        """What the operation costs with these variables; raises RequestRefused."""
+        return self._priced(query, operation_name, variables)[1]
+
+    def _priced(
+        self, query: str, operation_name: str | None, variables: Mapping[str, Any] | None
+    ) -> tuple[Document, int]:
         entry = self._entries.get(query)
         if entry is None:
             entry = self._load(query)
             self._keep(query, entry)
         else:
             self._entries.move_to_end(query)
-        error = entry.costs.check(operation_name, variables or {}, self._limits.cost)
-        if error is not None:
-            raise RequestRefused([error])
-        return entry.document
+        cost = entry.costs.cost(operation_name, variables or {}, self.limits.cost)
+        if isinstance(cost, GraphQLError):
+            raise RequestRefused([cost])
+        return entry.document, cost
+
+    def resolve(self, request: Request) -> Request:
+        """The request with the document it names, if it does; raises RequestRefused."""
+        return self._persisted.resolve(request)
+
+    def account(self, prepared: Prepared) -> dict[str, Any]:
+        """What an operation costs, as clients read it."""
+        budget = prepared.budget or {}
+        return {"requested": prepared.cost, "limit": self.limits.cost, **budget}
 
     def _keep(self, query: str, entry: _Entry) -> None:
         self._entries[query] = entry
@@ -103,28 +140,42 @@ class Documents:
             self.bytes -= dropped.size
 
     def _load(self, query: str) -> _Entry:
-        if len(query) > self._limits.characters:
-            raise RequestRefused([_too_long(self._limits.characters, "characters")])
+        if len(query) > self.limits.characters:
+            raise RequestRefused([_too_long(self.limits.characters, "characters")])
         try:
-            parsed = parse(query, max_tokens=self._limits.tokens)
+            parsed = parse(query, max_tokens=self.limits.tokens)
         except GraphQLSyntaxError as error:
-            raise RequestRefused([_syntax_error(error, self._limits.tokens)]) from error
+            raise RequestRefused([_syntax_error(error, self.limits.tokens)]) from error
         walk = _Walk()
         visit(parsed, walk)
-        excess = walk.check(self._limits)
+        excess = walk.check(self.limits)
         if excess is not None:
             raise RequestRefused([excess])
-        errors = validate(self._schema, parsed, RULES, max_errors=VALIDATION_ERRORS)
+        if walk.about_schema and not self._introspection:
+            raise RequestRefused([_UNTOLD])
+        errors = validate(
+            self._schema,
+            parsed,
+            RULES,
+            max_errors=VALIDATION_ERRORS,
+            hide_suggestions=not self._hints,
+        )
         if errors:
-            raise RequestRefused(errors)
+            raise RequestRefused(errors if self._hints else [_without_hint(e) for e in errors])
         costs = Costs(self._schema, parsed)
-        excess = costs.check_depth(self._limits.depth)
+        excess = costs.check_depth(self.limits.depth)
         if excess is not None:
             raise RequestRefused([excess])
         document = Document(definitions=parsed.definitions, loc=parsed.loc)
         document.selections = Selections(tuple(sorted(walk.conditions)))
         size = 2 * len(query) + parsed.token_count * BYTES_PER_TOKEN
         return _Entry(document, costs, size)
+
+
+def _without_hint(error: GraphQLError) -> GraphQLError:
+    """The error without what one rule still proposes after it was told not to."""
+    message = error.message.partition(" Did you mean ")[0]
+    return GraphQLError(message, error.nodes, error.source, error.positions, error.path)
 
 
 def _syntax_error(error: GraphQLSyntaxError, tokens: int) -> GraphQLError:
@@ -144,6 +195,7 @@ class _Walk(Visitor):
         super().__init__()
         self.conditions: set[str] = set()
         self.aliases = 0
+        self.directives = 0
         self.about_schema = False
         self.root_fields = 0
 
@@ -155,6 +207,7 @@ class _Walk(Visitor):
         self.root_fields = max(self.root_fields, _fields(node.selection_set))
 
     def enter_directive(self, node: DirectiveNode, *_: Any) -> None:
+        self.directives += 1
         if node.name.value in CONDITIONS:
             for argument in node.arguments or ():
                 if isinstance(argument.value, VariableNode):
@@ -164,6 +217,10 @@ class _Walk(Visitor):
         aliases = limits.schema_aliases if self.about_schema else limits.aliases
         if self.aliases > aliases:
             return too_complex(f"{self.aliases} aliases; at most {aliases} are allowed here")
+        if self.directives > limits.directives:
+            return too_complex(
+                f"{self.directives} directives; at most {limits.directives} are allowed"
+            )
         if self.root_fields > limits.root_fields:
             return too_complex(
                 f"{self.root_fields} root fields; at most {limits.root_fields} are allowed"

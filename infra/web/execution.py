@@ -1,6 +1,6 @@
 """GraphQL execution: graphql-core's, with selections of plain fields completed by compiled functions."""
 
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias, cast
 
 import orjson
@@ -161,11 +161,17 @@ class PlainFieldsExecutor(OrdinaryExecutor):
         )
 
 
-def encode(result: ExecutionResult, format_errors: FormatErrors) -> bytes:
+def encode(
+    result: ExecutionResult,
+    format_errors: FormatErrors,
+    extensions: Mapping[str, Any] | None = None,
+) -> bytes:
     """A result as JSON: `data`, and `errors` as `format_errors` writes them, if there are any."""
     payload: dict[str, Any] = {"data": result.data}
     if result.errors:
         payload["errors"] = format_errors(result.errors)
+    if extensions:
+        payload["extensions"] = extensions
     try:
         return orjson.dumps(payload, option=ENCODING)
     except TypeError as error:

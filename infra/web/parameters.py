@@ -12,6 +12,16 @@ from starlette.types import Receive
 from infra.web.operations import Request
 
 JSON_TYPE: Final = "application/json"
+SIMPLE_TYPES: Final = frozenset(
+    {"", "application/x-www-form-urlencoded", "multipart/form-data", "text/plain"}
+)
+PREFLIGHTED: Final = (
+    "x-penstock-preflight",
+    "authorization",
+    "x-penstock-workspace",
+    "apollo-require-preflight",
+    "x-apollo-operation-name",
+)
 UTF8: Final = frozenset({"utf-8", "utf8", ""})
 
 _KINDS: Final = {
@@ -38,6 +48,8 @@ def check_content_type(headers: Headers) -> None:
     media, *parameters = (
         part.strip() for part in headers.get("content-type", "").lower().split(";")
     )
+    if media.startswith("multipart/"):
+        raise Refusal(415, f"Multipart requests are not served; send Content-Type: {JSON_TYPE}")
     if media != JSON_TYPE:
         raise Refusal(
             415, f"Send the request as Content-Type: {JSON_TYPE}, not {media or 'without'}"
@@ -72,8 +84,20 @@ async def read_body(headers: Headers, receive: Receive, limit: int) -> bytes:
             return b"".join(chunks)
 
 
-def from_body(body: bytes) -> Request:
-    """A request out of a JSON body."""
+def check_preflight(headers: Headers) -> None:
+    """Refuse a GET that any page can send: browsers ask a server before these headers, and not before others (CSRF)."""
+    media = headers.get("content-type", "").lower().partition(";")[0].strip()
+    if media in SIMPLE_TYPES and not any(name in headers for name in PREFLIGHTED):
+        raise Refusal(
+            400,
+            "Requests by GET need a header that pages elsewhere cannot send: `X-Penstock-Preflight: 1`, "
+            f"`Authorization`, or `Content-Type: {JSON_TYPE}`",
+            "CSRF_PREVENTED",
+        )
+
+
+def from_body(body: bytes, batch_limit: int = 1) -> Request | list[Request]:
+    """A request out of a JSON body, or those of a batch."""
     if not body.strip():
         raise Refusal(400, "The request has no body; send a JSON object with `query`")
     try:
@@ -81,10 +105,12 @@ def from_body(body: bytes) -> Request:
     except orjson.JSONDecodeError as error:
         raise Refusal(400, f"The body is no JSON: {error}") from error
     if isinstance(parameters, list):
-        raise Refusal(422, "Batches are not supported; send one operation a request")
-    if not isinstance(parameters, dict):
-        raise Refusal(422, f"The body must be a JSON object, not {_kind(parameters)}")
-    return _request(parameters)
+        if not parameters:
+            raise Refusal(422, "The batch is empty")
+        if len(parameters) > batch_limit:
+            raise Refusal(422, f"A batch has at most {batch_limit} operations", "BATCH_TOO_LARGE")
+        return [_request(_object(one)) for one in parameters]
+    return _request(_object(parameters))
 
 
 def from_url(query_string: bytes) -> Request:
@@ -95,7 +121,7 @@ def from_url(query_string: bytes) -> Request:
     except ValueError as error:
         raise Refusal(400, "The URL's query cannot be read as UTF-8 form fields") from error
     parameters: dict[str, Any] = {}
-    for name in ("query", "operationName"):
+    for name in ("query", "documentId", "operationName"):
         if given.get(name):
             parameters[name] = given[name]
     for name in ("variables", "extensions"):
@@ -107,22 +133,30 @@ def from_url(query_string: bytes) -> Request:
     return _request(parameters)
 
 
+def _object(parameters: Any) -> dict[str, Any]:
+    if not isinstance(parameters, dict):
+        raise Refusal(422, f"The body must be a JSON object, not {_kind(parameters)}")
+    return parameters
+
+
 def _request(parameters: Mapping[str, Any]) -> Request:
     for name in ("variables", "extensions"):
         if not isinstance(parameters.get(name), dict | None):
             raise Refusal(422, f"`{name}` must be an object, not {_kind(parameters[name])}")
-    query, operation_name = parameters.get("query"), parameters.get("operationName")
+    for name in ("query", "documentId", "operationName"):
+        if not isinstance(parameters.get(name), str | None):
+            raise Refusal(422, f"`{name}` must be a string, not {_kind(parameters[name])}")
+    query, document_id = parameters.get("query"), parameters.get("documentId")
     extensions = parameters.get("extensions")
-    if query is None and extensions and "persistedQuery" in extensions:
-        # Clients know this message and send the document instead.
-        raise Refusal(422, "PersistedQueryNotSupported", "PERSISTED_QUERY_NOT_SUPPORTED")
-    if query is None:
+    if query is None and document_id is None and "persistedQuery" not in (extensions or {}):
         raise Refusal(422, "`query` is missing; it takes the document, as a string")
-    if not isinstance(query, str):
-        raise Refusal(422, f"`query` must be a string, not {_kind(query)}")
-    if not isinstance(operation_name, str | None):
-        raise Refusal(422, f"`operationName` must be a string, not {_kind(operation_name)}")
-    return Request(query, operation_name or None, parameters.get("variables"), extensions)
+    return Request(
+        query or "",
+        parameters.get("operationName") or None,
+        parameters.get("variables"),
+        extensions,
+        document_id,
+    )
 
 
 def _kind(value: Any) -> str:
