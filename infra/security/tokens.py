@@ -100,9 +100,9 @@ class AccessTokens:
                 expires_at=datetime.fromtimestamp(claims["exp"], UTC),
             )
         except ExpiredTokenError:
-            raise Unauthenticated("Access token expired") from None
+            raise Unauthenticated("access token expired") from None
         except (JoseError, ValueError, TypeError, OverflowError):
-            raise Unauthenticated("Access token not valid") from None
+            raise Unauthenticated("access token not valid") from None
 
     async def _key_of(self, token: str) -> KeyBase:
         if len(token) > _LONGEST:

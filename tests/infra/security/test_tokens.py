@@ -86,7 +86,7 @@ async def test_a_token_says_who_and_which_session_until_it_ends(
     clock.advance(minutes=15, seconds=LEEWAY_SECONDS - 1)
     assert await issuer.verify(token) == claims
     clock.advance(seconds=1)
-    assert await refusal(issuer, token) == "Access token expired"
+    assert await refusal(issuer, token) == "access token expired"
 
 
 async def test_anybody_can_verify_a_token_with_the_published_keys_alone(issuer: AccessTokens):
@@ -136,7 +136,7 @@ async def test_forged_tokens_are_refused(issuer: AccessTokens, keys: KeyPairs):
         **{f"confused {number}": text for number, text in enumerate(confused)},
     }
     for name, text in forged.items():
-        assert await refusal(issuer, text) == "Access token not valid", name
+        assert await refusal(issuer, text) == "access token not valid", name
 
 
 async def test_a_token_must_be_ours_for_us_and_of_now(
@@ -147,10 +147,10 @@ async def test_a_token_must_be_ours_for_us_and_of_now(
     for_others = tokens(keys, clock, audience="other")
     for foreign in (elsewhere, for_others):
         token, _ = await foreign.issue(user_id, session_id)
-        assert await refusal(issuer, token) == "Access token not valid"
+        assert await refusal(issuer, token) == "access token not valid"
     ahead = FixedClock(clock.now() + timedelta(seconds=LEEWAY_SECONDS + 1))
     token, _ = await tokens(keys, ahead).issue(user_id, session_id)
-    assert await refusal(issuer, token) == "Access token not valid"
+    assert await refusal(issuer, token) == "access token not valid"
     clock.advance(seconds=1)
     assert (await issuer.verify(token)).session_id == session_id
 
@@ -162,7 +162,7 @@ async def test_a_token_without_one_of_its_claims_is_refused(clock: FixedClock, m
     header, claims, _ = parts(token)
     del claims[missing]
     key = OctKey.import_key(SECRET.encode())
-    assert await refusal(verifier, signed(key, header, claims)) == "Access token not valid"
+    assert await refusal(verifier, signed(key, header, claims)) == "access token not valid"
 
 
 async def test_a_shared_secret_signs_on_request_and_publishes_nothing(
@@ -172,11 +172,11 @@ async def test_a_shared_secret_signs_on_request_and_publishes_nothing(
     token, _ = await shared.issue(uuid4(), uuid4())
     assert isinstance(await shared.verify(token), Claims)
     assert await shared.jwks() == {"keys": []}
-    assert await refusal(issuer, token) == "Access token not valid"
+    assert await refusal(issuer, token) == "access token not valid"
     eddsa, _ = await issuer.issue(uuid4(), uuid4())
-    assert await refusal(shared, eddsa) == "Access token not valid"
+    assert await refusal(shared, eddsa) == "access token not valid"
     stranger = tokens(SharedSecret(SECRET[::-1]), clock)
-    assert await refusal(stranger, token) == "Access token not valid"
+    assert await refusal(stranger, token) == "access token not valid"
 
 
 async def test_processes_that_start_together_make_one_key(database: Database, clock: FixedClock):
@@ -217,7 +217,7 @@ async def test_a_rotated_key_verifies_until_its_last_token_has_ended(
     assert parts(newest)[0]["kid"] == new_kid
     clock.advance(minutes=2)
     assert [key["kid"] for key in (await issuer.jwks())["keys"]] == [new_kid]
-    assert await refusal(issuer, late) == "Access token not valid"
+    assert await refusal(issuer, late) == "access token not valid"
 
 
 async def test_unknown_keys_are_looked_up_now_and_then_only(database_url: str, clock: FixedClock):

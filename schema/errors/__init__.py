@@ -1,0 +1,28 @@
+"""Domain errors as clients see them."""
+
+from schema.errors.base import Error
+from schema.errors.codes import ErrorCode
+from schema.errors.common import InvalidInput, NoFieldsToUpdate, StaleVersion
+from schema.errors.connectors import (
+    AddressRefused,
+    ConnectorLimitReached,
+    ConnectorNameTaken,
+    ConnectorNotFound,
+)
+from schema.errors.mutations import ErrorsAsData, mutation
+from schema.errors.top import top_level
+
+__all__ = [
+    "AddressRefused",
+    "ConnectorLimitReached",
+    "ConnectorNameTaken",
+    "ConnectorNotFound",
+    "Error",
+    "ErrorCode",
+    "ErrorsAsData",
+    "InvalidInput",
+    "NoFieldsToUpdate",
+    "StaleVersion",
+    "mutation",
+    "top_level",
+]
