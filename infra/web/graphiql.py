@@ -4,6 +4,7 @@ import gzip
 from pathlib import Path
 from typing import Final
 
+import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -20,6 +21,8 @@ PAGE_POLICY: Final = (
     "form-action 'none'; "
     "frame-ancestors 'none'"
 )
+FACTS: Final = b'<script type="application/json" id="penstock">%s</script>'
+NO_FACTS: Final = FACTS % b"{}"
 TYPES: Final = {
     ".js": "text/javascript",
     ".css": "text/css",
@@ -30,10 +33,14 @@ TYPES: Final = {
 
 
 class Graphiql:
-    """The page, and the assets by name; some 2 MB, kept compressed in memory."""
+    """The page, and the assets by name; some 2 MB, kept compressed in memory.
 
-    def __init__(self, directory: Path = ASSETS) -> None:
-        self._page = (directory / "index.html").read_bytes()
+    With `demo`, the e-mail address of the demo's user, the page signs in as them with one click.
+    """
+
+    def __init__(self, directory: Path = ASSETS, *, demo: str | None = None) -> None:
+        page = (directory / "index.html").read_bytes()
+        self._page = page.replace(NO_FACTS, FACTS % orjson.dumps({"demo": demo}))
         self._assets = {
             path.name.removesuffix(".gz"): path.read_bytes() for path in directory.glob("*.gz")
         }

@@ -60,6 +60,7 @@ await writeFile(
 <title>Penstock GraphiQL</title>
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="${base}${named("graphiql-", ".css")}">
+<script type="application/json" id="penstock">{}</script>
 <script type="application/json" id="workers">${JSON.stringify(workerNames)}</script>
 <script type="module" src="${base}${named("graphiql-", ".js")}"></script>
 </head>

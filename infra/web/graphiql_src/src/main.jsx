@@ -8,7 +8,9 @@ import { createRoot } from "react-dom/client";
 import "graphiql/style.css";
 import "@graphiql/plugin-explorer/style.css";
 import "./page.css";
+import { Account } from "./account.js";
 import { EXAMPLES } from "./examples.js";
+import { Corner } from "./sign-in.jsx";
 
 const assets = new URL(".", import.meta.url);
 const workers = JSON.parse(document.querySelector("#workers").textContent);
@@ -17,18 +19,57 @@ globalThis.MonacoEnvironment = {
 };
 
 const endpoint = new URL("/graphql", location.href);
-const socket = new URL(endpoint);
-socket.protocol = endpoint.protocol.replace("http", "ws");
+const socketUrl = new URL(endpoint);
+socketUrl.protocol = endpoint.protocol.replace("http", "ws");
 
-const fetcher = createGraphiQLFetcher({
-  url: endpoint.href,
-  wsClient: createClient({
-    url: socket.href,
-    lazy: true,
-    retryAttempts: 5,
-    shouldRetry: () => true,
-  }),
+const facts = JSON.parse(document.querySelector("#penstock").textContent);
+const account = new Account(endpoint);
+const door = { open: () => {} };
+
+let socket = null;
+const client = createClient({
+  url: socketUrl.href,
+  lazy: true,
+  retryAttempts: 5,
+  shouldRetry: () => true,
+  connectionParams: account.connection,
+  on: { opened: (opened) => (socket = opened), closed: () => (socket = null) },
 });
+
+// A renewed token goes to the open socket, whose subscriptions go on; another person or workspace begins anew.
+let before = account.current();
+account.subscribe(() => {
+  const now = account.current();
+  const same = now?.user.email === before?.user.email && now?.workspace === before?.workspace;
+  if (!same) client.terminate();
+  else if (now && now.accessToken !== before.accessToken && socket?.readyState === WebSocket.OPEN) {
+    socket.send(JSON.stringify({ type: "ping", payload: { authorization: `Bearer ${now.accessToken}` } }));
+  }
+  before = now;
+});
+
+const send = createGraphiQLFetcher({ url: endpoint.href, wsClient: client, fetch: account.fetch });
+const anonymous = (result) => result?.errors?.some?.(({ extensions }) => extensions?.code === "UNAUTHENTICATED");
+const asksForSignIn = () => !account.current() && door.open("Sign in to run this.");
+
+async function fetcher(params, options) {
+  const result = await send(params, options);
+  if (anonymous(result)) asksForSignIn();
+  return result?.[Symbol.asyncIterator] ? watched(result) : result;
+}
+
+async function* watched(results) {
+  try {
+    for await (const result of results) {
+      if (anonymous(result)) asksForSignIn();
+      yield result;
+    }
+  } catch (errors) {
+    if (anonymous({ errors })) asksForSignIn();
+    throw errors;
+  }
+}
+
 const plugins = [HISTORY_PLUGIN, explorerPlugin({ showAttribution: false })];
 const asked = new URLSearchParams(location.search).get("query");
 
@@ -41,7 +82,7 @@ createRoot(document.querySelector("#graphiql")).render(
     defaultEditorToolsVisibility={false}
   >
     <GraphiQL.Logo>
-      <strong className="penstock-logo">Penstock</strong>
+      <Corner account={account} demo={facts.demo} door={door} />
     </GraphiQL.Logo>
   </GraphiQL>,
 );
