@@ -18,6 +18,7 @@ from infra.postgres import migrate
 from infra.postgres.database import connector
 from infra.postgres.embedded import EmbeddedPostgres
 from infra.postgres.partitions import Partitions
+from tests.factories import HOME_WORKSPACE_ID, OWNER_ID
 
 EXTERNAL = "PENSTOCK_TEST_DATABASE_URL"
 START_TIMEOUT_SECONDS = 60.0
@@ -75,12 +76,25 @@ class Cluster:
         await run(url, f'drop database if exists "{template}" with (force)')
 
 
+_HOME = f"""
+    insert into users
+        (id, email, name, time_zone, status, email_verified_at, second_factor, created_at, updated_at)
+    values ('{OWNER_ID}', 'owner@example.com', 'Owner', 'UTC', 'active', now(), false, now(), now());
+    insert into workspaces (id, name, time_zone, currency, personal, second_factor_required, version,
+        created_at, updated_at)
+    values ('{HOME_WORKSPACE_ID}', 'Home', 'UTC', 'USD', true, false, 1, now(), now());
+    insert into members (workspace_id, user_id, role, created_at)
+    values ('{HOME_WORKSPACE_ID}', '{OWNER_ID}', 'owner', now())
+"""
+
+
 async def _prepare(url: str) -> None:
-    """Migrate, and make the partitions from yesterday to the day after tomorrow."""
+    """Migrate, add a workspace with its owner, and the partitions from yesterday to the day after tomorrow."""
     await migrate.upgrade(url)
     now = datetime.now(UTC)
     connection = await connector(url)()
     try:
+        await connection.execute(_HOME)
         await Partitions(24).ensure_for(
             connection, first_id_at(now - timedelta(days=1)), first_id_at(now + timedelta(days=2))
         )

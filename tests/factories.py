@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from domain.connectors import Connector, ConnectorProtocol, Venue
-from domain.identity import Workspace
+from domain.identity import ApiKey, Group, GroupMember, Member, Role, User, Workspace
 from domain.messages import Message, MessageBatchRecord, MessageType, Side, Tick
 from domain.positions import Minter, node_of, time_of
 from infra.postgres.database import Database
@@ -16,6 +16,8 @@ from infra.system import RandomIds
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 HOME_WORKSPACE_ID = UUID("01900000-0000-7000-8000-000000000001")
+OWNER_ID = UUID("01900000-0000-7000-8000-000000000002")
+"""Who owns HOME_WORKSPACE_ID; both are in every migrated database that a test gets."""
 COLUMNS: tuple[str, ...] = Message.__slots__  # type: ignore[attr-defined]
 
 
@@ -39,6 +41,62 @@ def new_id() -> UUID:
 def workspace(**values: Any) -> Workspace:
     return Workspace(
         **{"id": new_id(), "name": "Elsewhere", "created_at": NOW, "updated_at": NOW, **values}
+    )
+
+
+def user(**values: Any) -> User:
+    id = values.get("id", new_id())
+    return User(
+        **{
+            "id": id,
+            "email": f"{id}@example.com",
+            "name": "Somebody",
+            "email_verified_at": NOW,
+            "created_at": NOW,
+            "updated_at": NOW,
+            **values,
+        }
+    )
+
+
+def member(workspace_id: UUID, user_id: UUID, role: Role = Role.OWNER) -> Member:
+    return Member(workspace_id=workspace_id, user_id=user_id, role=role, created_at=NOW)
+
+
+def group(workspace_id: UUID, **values: Any) -> Group:
+    id = values.get("id", new_id())
+    return Group(
+        **{
+            "id": id,
+            "workspace_id": workspace_id,
+            "name": f"group {id}",
+            "created_at": NOW,
+            "updated_at": NOW,
+            **values,
+        }
+    )
+
+
+def group_member(group: Group, user_id: UUID) -> GroupMember:
+    return GroupMember(
+        group_id=group.id, user_id=user_id, workspace_id=group.workspace_id, created_at=NOW
+    )
+
+
+def api_key(workspace_id: UUID, created_by: UUID, **values: Any) -> ApiKey:
+    id = values.get("id", new_id())
+    return ApiKey(
+        **{
+            "id": id,
+            "workspace_id": workspace_id,
+            "created_by": created_by,
+            "name": f"key {id}",
+            "prefix": id.hex[:8],
+            "key_hash": id.bytes * 2,
+            "permissions": ["read_data"],
+            "created_at": NOW,
+            **values,
+        }
     )
 
 

@@ -67,7 +67,7 @@ class Connector(SQLModel, table=True):
     __table_args__ = (UniqueConstraint("workspace_id", "name", name="connectors_name_key"),)
 
     id: UUID = Field(primary_key=True)
-    workspace_id: UUID = Field(foreign_key="workspaces.id", index=True)
+    workspace_id: UUID = Field(foreign_key="workspaces.id", ondelete="CASCADE", index=True)
     name: str = Field(max_length=200)
     url: str = Field(max_length=2000)
     protocol: ConnectorProtocol = Field(sa_type=text_enum(ConnectorProtocol))
@@ -95,7 +95,7 @@ class ConnectorStatus(SQLModel, table=True):
     __tablename__ = "connector_status"
 
     connector_id: UUID = Field(primary_key=True, foreign_key="connectors.id", ondelete="CASCADE")
-    workspace_id: UUID = Field(foreign_key="workspaces.id")
+    workspace_id: UUID = Field(foreign_key="workspaces.id", ondelete="CASCADE")
     state: ConnectorState = Field(
         default=ConnectorState.INACTIVE, sa_type=text_enum(ConnectorState)
     )

@@ -37,7 +37,7 @@ class QuarantinedFrame(SQLModel, table=True):
     __tablename__ = "quarantined_frames"
 
     id: UUID = Field(primary_key=True)
-    workspace_id: UUID = Field(foreign_key="workspaces.id")
+    workspace_id: UUID = Field(foreign_key="workspaces.id", ondelete="CASCADE")
     connector_id: UUID
     received_at: datetime = Field(sa_type=DateTime(timezone=True))
     reason: QuarantineReason = Field(sa_type=text_enum(QuarantineReason))

@@ -24,7 +24,7 @@ class MessageBatchRecord(SQLModel, table=True):
     __tablename__ = "message_batches"
 
     id: int = Field(primary_key=True, sa_type=BigInteger)
-    workspace_id: UUID = Field(foreign_key="workspaces.id")
+    workspace_id: UUID = Field(foreign_key="workspaces.id", ondelete="CASCADE")
     connector_id: UUID
     last_id: int = Field(sa_type=BigInteger)
     message_count: int
@@ -42,7 +42,7 @@ class SequenceGap(SQLModel, table=True):
     __tablename__ = "sequence_gaps"
 
     id: UUID = Field(primary_key=True)
-    workspace_id: UUID = Field(foreign_key="workspaces.id")
+    workspace_id: UUID = Field(foreign_key="workspaces.id", ondelete="CASCADE")
     connector_id: UUID
     instrument: str
     type: MessageType = Field(sa_type=text_enum(MessageType))

@@ -8,8 +8,10 @@ from sqlalchemy import (
     DateTime,
     ForeignKey,
     Index,
+    LargeBinary,
     Numeric,
     SmallInteger,
+    String,
     Table,
     Text,
     Uuid,
@@ -55,7 +57,7 @@ messages = Table(
 instruments = Table(
     "instruments",
     metadata,
-    Column("workspace_id", Uuid, ForeignKey("workspaces.id"), primary_key=True),
+    Column("workspace_id", Uuid, ForeignKey("workspaces.id", ondelete="CASCADE"), primary_key=True),
     Column("exchange", Text, primary_key=True),
     Column("name", Text, primary_key=True),
     Column("last_price", Numeric),
@@ -72,6 +74,23 @@ nodes = Table(
     Column("last_id", BigInteger, nullable=False, server_default=text("0")),
     Column("dropped_id", BigInteger, nullable=False, server_default=text("0")),
     CheckConstraint(f"node >= 0 AND node < {NODES}", name="nodes_node_known"),
+)
+
+role_permissions = Table(
+    "role_permissions",
+    metadata,
+    Column("role", String(40), primary_key=True),
+    Column("permission", String(40), primary_key=True),
+)
+
+audit_chains = Table(
+    "audit_chains",
+    metadata,
+    Column("chain", Uuid, primary_key=True),
+    Column("sequence", BigInteger, nullable=False, server_default=text("0")),
+    Column("hash", LargeBinary, nullable=False, server_default=text("''")),
+    Column("anchor_sequence", BigInteger, nullable=False, server_default=text("0")),
+    Column("anchor_hash", LargeBinary, nullable=False, server_default=text("''")),
 )
 
 _batches = MessageBatchRecord.__table__.c  # type: ignore[attr-defined]

@@ -29,6 +29,20 @@ async def test_migrations_run_forward_back_and_forward_again(empty_database_url:
     await migrate.downgrade(empty_database_url, "base")
     assert await fetchval(empty_database_url, TABLES) == 0
     await migrate.upgrade(empty_database_url)
+    assert await fetchval(empty_database_url, TABLES) == len(tables.metadata.tables)
+
+
+async def test_the_first_workspace_goes_unless_something_is_in_it(empty_database_url: str) -> None:
+    await migrate.upgrade(empty_database_url)
+    assert await fetchval(empty_database_url, "select id from workspaces") is None
+    await migrate.downgrade(empty_database_url, "0002")
+    assert await fetchval(empty_database_url, "select id from workspaces") == HOME_WORKSPACE_ID
+    await fetchval(
+        empty_database_url,
+        "insert into instruments values"
+        f" ('{HOME_WORKSPACE_ID}', 'binance', 'BTC-USDT', 1, now(), 1) returning name",
+    )
+    await migrate.upgrade(empty_database_url)
     assert await fetchval(empty_database_url, "select id from workspaces") == HOME_WORKSPACE_ID
 
 
@@ -66,7 +80,7 @@ from information_schema.columns where table_schema = 'public' and table_name <> 
 union all
 select 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid)
 from pg_constraint where connamespace = 'public'::regnamespace and conname not like 'alembic%'
-  and contype <> 'n'
+  and contype not in ('n', 't')
 union all
 select 'index', tablename, indexname, indexdef
 from pg_indexes where schemaname = 'public' and tablename <> 'alembic_version'
