@@ -22,6 +22,7 @@ from infra.feeds.store import ConnectorStore
 from infra.feeds.venues import normalise
 from infra.parts import Parts, database_url, parts_on, shared_parts
 from infra.postgres import migrate
+from infra.postgres.audit_log import PostgresAuditLog
 from infra.postgres.data_directory import require_free
 from infra.postgres.leases import ConnectorLeases, free_all
 from infra.postgres.quarantine import Quarantine
@@ -176,8 +177,9 @@ async def _serve(stack: AsyncExitStack, parts: Parts, listener: socket.socket) -
 def _services(parts: Parts) -> Services:
     database, clock = parts.database, parts.clock
     settings = parts.settings
+    databases = Tenancy(database)
     return Services(
-        databases=Tenancy(database),
+        databases=databases,
         logs=StreamLogs(database, MessageSaver(database.pool, parts.writer, clock)),
         feed=parts.feed,
         vault=parts.vault,
@@ -198,6 +200,7 @@ def _services(parts: Parts) -> Services:
             embedded=settings.database_url is None,
             bus=settings.bus_url.get_secret_value().partition(":")[0],
         ),
+        audit=PostgresAuditLog(databases, clock),
     )
 
 

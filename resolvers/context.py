@@ -1,13 +1,23 @@
 """What a resolver may reach: the caller, the services, the loaders."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
 import strawberry
 
+from domain.audit import Trail
 from domain.connectors import ConnectorChecks, StatusFeed, Switchboard, Vault, Workshop
-from domain.identity import Act, Caller, Databases, Forbidden, Permission, Unauthenticated, Viewer
+from domain.identity import (
+    Act,
+    AuditLog,
+    Caller,
+    Databases,
+    Forbidden,
+    Permission,
+    Unauthenticated,
+    Viewer,
+)
 from domain.messages import Feed, Logs, MessageLog, Prober, QuarantineReplay
 from domain.ports import Clock, Database, Ids
 from domain.storage import StorageInspector
@@ -33,6 +43,7 @@ class Services:
     prober: Prober
     quarantine: QuarantineReplay
     storage: StorageInspector
+    audit: AuditLog
 
     def context(self, caller: Caller) -> "Context":
         """A context for one operation, or for one event of a subscription."""
@@ -43,13 +54,18 @@ class Services:
 class Context:
     """One operation's caller and services; its loaders batch but never cache, so a socket may keep it.
 
-    `action` is the mutation that runs now, for the audit. Whatever reads `viewer`, `database` or a loader refuses
+    `action` is the mutation that runs now, for the audit, and `trail` what it has left there. Whatever reads `viewer`, `database` or a loader refuses
     callers who are not signed in: a field is open to all only when it touches none of them.
     """
 
     caller: Caller
     services: Services
     action: str | None = None
+    trail: Trail = field(default_factory=Trail)
+
+    def begin(self, action: str) -> None:
+        """Say which mutation runs from now on."""
+        self.action, self.trail = action, Trail()
 
     @property
     def viewer(self) -> Viewer:
@@ -68,7 +84,7 @@ class Context:
     @property
     def act(self) -> Act:
         """The caller and what they are doing."""
-        return Act(self.caller, self.action)
+        return Act(self.caller, self.action, self.trail)
 
     @property
     def database(self) -> Database:

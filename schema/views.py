@@ -1,13 +1,14 @@
 """GraphQL types as views: a field without a resolver reads the domain object's attribute."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
 import strawberry
 from strawberry import relay
+from strawberry.extensions import FieldExtension
 from typing_extensions import dataclass_transform
 
-from resolvers import paging
+from resolvers import auditing, paging
 from schema import enums  # noqa: F401  (registers the enums before any type names one)
 from schema.scalars import Long
 
@@ -22,6 +23,29 @@ def plain(description: str, **options: Any) -> Any:
 def field(resolver: Callable[..., Any], description: str, **options: Any) -> Any:
     """A field whose GraphQL type is its annotation; the resolver returns the domain object."""
     return strawberry.field(resolver=resolver, description=description, **options)
+
+
+class _Watched(FieldExtension):
+    """Have the audit note that somebody looks."""
+
+    async def resolve_async(
+        self,
+        next_: Callable[..., Awaitable[Any]],
+        source: Any,
+        info: strawberry.Info,
+        **kwargs: Any,
+    ) -> Any:
+        """Resolve, then note it: a look that was refused shows nothing."""
+        result = await next_(source, info, **kwargs)
+        await auditing.viewed(info.context, info.field_name, source)
+        return result
+
+
+def watched(resolver: Callable[..., Any], description: str, **options: Any) -> Any:
+    """A field with others' data, by an async resolver: who looks at it is audited, once an hour."""
+    return strawberry.field(
+        resolver=resolver, description=description, extensions=[_Watched()], **options
+    )
 
 
 def subscription(resolver: Callable[..., Any], description: str, **options: Any) -> Any:

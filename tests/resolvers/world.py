@@ -19,6 +19,7 @@ from infra.feeds.checks import FeedChecks
 from infra.feeds.guard import Guard
 from infra.feeds.prober import FeedProber
 from infra.feeds.venues import normalise
+from infra.postgres.audit_log import PostgresAuditLog
 from infra.postgres.database import Connection, Database
 from infra.postgres.message_log import PostgresMessageLog
 from infra.postgres.quarantine import Quarantine
@@ -152,8 +153,9 @@ async def living(url: str, *, allow_private: bool = True) -> AsyncIterator[World
         log = PostgresMessageLog(database)
         saver = MessageSaver(database.pool, w.writer, clock)
         changes = Changes()
+        databases = Tenancy(database)
         services = Services(
-            databases=Tenancy(database),
+            databases=databases,
             logs=StreamLogs(database, saver),
             feed=Feed(Hub(log, clock), StatusBoard(stored_statuses), clock),
             vault=vault,
@@ -164,6 +166,7 @@ async def living(url: str, *, allow_private: bool = True) -> AsyncIterator[World
             prober=FeedProber(guard, RateBudget(), normalise, clock, probe_seconds=2.0),
             quarantine=Quarantine(database.pool, w.writer, normalise, vault),
             storage=PostgresStorage(database, embedded=True, bus="memory"),
+            audit=PostgresAuditLog(databases, clock),
         )
         yield World(database, services, changes)
 
