@@ -48,7 +48,7 @@ class Session(ABC):
         self._changed = asyncio.Event()
         self._held: bytes | None = None
 
-    async def opened(self) -> None:
+    async def opened(self) -> None:  # noqa: B027 - most venues say nothing
         """Called once the handshake is done."""
 
     @abstractmethod
