@@ -16,7 +16,9 @@ from domain.identity.accounts import (
     UserStatus,
 )
 from domain.identity.groups import (
+    DeletedGroup,
     GroupPatch,
+    UnsharedResource,
     access_to,
     add_to_group,
     create_group,
@@ -32,21 +34,35 @@ from domain.identity.groups import (
     unshare,
     update_group,
 )
+from domain.identity.invitations import LIFETIME as INVITATION_LIFETIME
 from domain.identity.invitations import (
     accept_invitation,
+    invitation_by_id,
+    invitation_mail,
     invite,
     open_invitations,
     revoke_invitation,
 )
-from domain.identity.key_making import create_key, draft_key, key_text, keys_of, revoke_key
+from domain.identity.key_making import NEVER as NEVER_FOR_KEYS
+from domain.identity.key_making import (
+    CreatedApiKey,
+    create_key,
+    draft_key,
+    key_by_id,
+    key_text,
+    keys_of,
+    revoke_key,
+)
 from domain.identity.keys import ApiKey
 from domain.identity.members import (
+    FormerMember,
     change_role,
     leave_workspace,
     members_of,
     remove_member,
     revoke_made_by,
     transfer_ownership,
+    users_by_ids,
 )
 from domain.identity.permissions import ALL, PERMISSIONS, Permission, Role
 from domain.identity.ports import AuditLog, Databases, Mail, Mailer, PasswordHasher
@@ -69,6 +85,7 @@ from domain.identity.refusals import (
     WorkspaceNotFound,
 )
 from domain.identity.tenants import (
+    DeletedWorkspace,
     WorkspacePatch,
     create_personal_workspace,
     create_workspace,
@@ -94,6 +111,8 @@ from domain.identity.workspaces import (
 
 __all__ = [
     "ALL",
+    "INVITATION_LIFETIME",
+    "NEVER_FOR_KEYS",
     "PERMISSIONS",
     "Access",
     "AccessToken",
@@ -105,10 +124,14 @@ __all__ = [
     "AuditLog",
     "Caller",
     "Claims",
+    "CreatedApiKey",
     "Credential",
     "Databases",
+    "DeletedGroup",
+    "DeletedWorkspace",
     "ExternalIdentity",
     "Forbidden",
+    "FormerMember",
     "Group",
     "GroupLimitReached",
     "GroupMember",
@@ -145,6 +168,7 @@ __all__ = [
     "TokenIssuer",
     "TokenSource",
     "Unauthenticated",
+    "UnsharedResource",
     "User",
     "UserStatus",
     "Viewer",
@@ -170,7 +194,10 @@ __all__ = [
     "groups_by_ids",
     "groups_of",
     "held",
+    "invitation_by_id",
+    "invitation_mail",
     "invite",
+    "key_by_id",
     "key_text",
     "keys_of",
     "leave_workspace",
@@ -189,6 +216,7 @@ __all__ = [
     "unshare",
     "update_group",
     "update_workspace",
+    "users_by_ids",
     "viewer_for_key",
     "viewer_for_user",
     "workspaces_by_ids",

@@ -1,6 +1,7 @@
 """Groups of members, and what is shared with them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypedDict
 from uuid import UUID
@@ -33,6 +34,23 @@ from domain.ports import Database
 from domain.texts import check_text
 
 GROUP_LIMIT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedGroup:
+    """What was deleted."""
+
+    group_id: UUID
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnsharedResource:
+    """What a group has no share of any more."""
+
+    group_id: UUID
+    kind: ResourceKind
+    resource_id: UUID
 
 
 class GroupPatch(TypedDict, total=False):
@@ -69,10 +87,12 @@ async def update_group(
     return group
 
 
-async def delete_group(session: AsyncSession, group: Group) -> None:
+async def delete_group(session: AsyncSession, group: Group) -> DeletedGroup:
     """Forget a group and what was shared with it."""
+    deleted = DeletedGroup(group.id, group.name)
     await session.delete(group)
     await session.flush()
+    return deleted
 
 
 async def add_to_group(session: AsyncSession, group: Group, user_id: UUID, now: datetime) -> Group:
@@ -112,14 +132,14 @@ async def share(session: AsyncSession, given: ResourceShare) -> ResourceShare:
 
 async def unshare(
     session: AsyncSession, group: Group, kind: ResourceKind, resource_id: UUID
-) -> ResourceShare:
+) -> UnsharedResource:
     """Share a resource with a group no longer; raises ResourceNotFound."""
     found = await _share(session, group.id, kind, resource_id)
     if found is None:
         raise ResourceNotFound(id=str(resource_id))
     await session.delete(found)
     await session.flush()
-    return found
+    return UnsharedResource(group.id, kind, resource_id)
 
 
 async def forget_shares(

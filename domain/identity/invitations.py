@@ -11,6 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from domain.identity.accounts import User, UserStatus
 from domain.identity.members import acting, outranks
 from domain.identity.permissions import Permission
+from domain.identity.ports import Mail
 from domain.identity.refusals import (
     AlreadyMember,
     InvitationInvalid,
@@ -103,6 +104,23 @@ async def accept_invitation(
         )
     await session.flush()
     return workspace
+
+
+def invitation_mail(invitation: Invitation, workspace: Workspace, inviter: str, how: str) -> Mail:
+    """What the invited are sent; `how` holds the token or a link with it."""
+    name = " ".join(workspace.name.split())
+    return Mail(
+        to=invitation.email,
+        subject=f"You are invited to {name}",
+        text=f"{inviter} invites you to the workspace {name} of Penstock, as {invitation.role.value}.\n\n"
+        f"{how}\n\nThe invitation is good until {invitation.expires_at:%Y-%m-%d %H:%M} UTC, and for this address "
+        "alone. If you do not expect it, there is nothing to do.\n",
+    )
+
+
+async def invitation_by_id(session: AsyncSession, id: UUID) -> Invitation | None:
+    """The invitation with this id."""
+    return await session.get(Invitation, id)
 
 
 async def open_invitations(

@@ -1,6 +1,7 @@
 """Making, listing and revoking API keys."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -30,6 +31,14 @@ NEVER: Final = frozenset(
 _PREFIX_LENGTH: Final = 8
 
 
+@dataclass(frozen=True, slots=True)
+class CreatedApiKey:
+    """A new key with its text, which is kept nowhere."""
+
+    api_key: ApiKey
+    key: str = field(repr=False)
+
+
 def key_text(secret: str) -> str:
     """A key as its program gives it, from a secret of its own; the prefix is for telling keys apart."""
     return f"penstock_{token_hash(secret).hex()[:_PREFIX_LENGTH]}_{secret}"
@@ -48,8 +57,8 @@ def draft_key(
     """A checked key that is not stored; raises InvalidInput."""
     name, asked = name.strip(), frozenset(permissions)
     check_text("name", name, 1, 200)
-    if not asked:
-        raise InvalidInput(field="permissions", reason="must not be empty")
+    if Permission.READ_DATA not in asked:
+        raise InvalidInput(field="permissions", reason="must include READ_DATA")
     for permission in sorted(asked & NEVER, key=lambda one: one.value):
         raise InvalidInput(field="permissions", reason=f"cannot be {permission.name} for a key")
     if expires_at is not None and expires_at <= now:
@@ -100,6 +109,11 @@ async def revoke_key(
         key.revoked_at, key.revoked_by = now, user_id
         await session.flush()
     return key
+
+
+async def key_by_id(session: AsyncSession, id: UUID) -> ApiKey | None:
+    """The key with this id."""
+    return await session.get(ApiKey, id)
 
 
 async def keys_of(database: Database, workspace_id: UUID, window: Window) -> Page[ApiKey]:

@@ -1,6 +1,8 @@
 """Who is in a workspace as what: roles, ownership, leaving. Callers hold the workspace (`tenants.held`)."""
 
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -9,16 +11,25 @@ from sqlalchemy import ColumnElement, true
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from domain.identity.accounts import User
 from domain.identity.keys import ApiKey
 from domain.identity.permissions import PERMISSIONS, Permission, Role
 from domain.identity.refusals import LastOwner, MemberNotFound, PersonalWorkspace
-from domain.identity.viewer import Forbidden
+from domain.identity.viewer import Forbidden, Viewer
 from domain.identity.workspaces import GroupMember, Invitation, Member, Workspace
 from domain.keyset import Keyset
 from domain.paging import Page, Window
 from domain.ports import Database
 
 _RANK: Final = {role: rank for rank, role in enumerate(Role)}
+
+
+@dataclass(frozen=True, slots=True)
+class FormerMember:
+    """Who is no longer in a workspace."""
+
+    workspace_id: UUID
+    user_id: UUID
 
 
 def outranks(role: Role, other: Role) -> bool:
@@ -45,9 +56,9 @@ async def change_role(
     _within_reach(own, role)
     if member.role is not role:
         await _keep_an_owner(session, member, role)
+        await _take_back(session, member, role, now)
         member.role = role
         await session.flush()
-        await _take_back(session, member, PERMISSIONS[role], now)
     return member
 
 
@@ -62,15 +73,15 @@ async def transfer_ownership(
         heir.role = Role.OWNER
         await session.flush()
         giver = await _member(session, workspace.id, actor_id)
+        await _take_back(session, giver, Role.ADMIN, now)
         giver.role = Role.ADMIN
         await session.flush()
-        await _take_back(session, giver, PERMISSIONS[Role.ADMIN], now)
     return heir
 
 
 async def remove_member(
     session: AsyncSession, workspace: Workspace, actor_id: UUID, user_id: UUID, now: datetime
-) -> Member:
+) -> FormerMember:
     """Take a member out; raises MemberNotFound, LastOwner, Forbidden, PersonalWorkspace."""
     _shared(workspace)
     own = await acting(session, workspace.id, actor_id, Permission.MANAGE_MEMBERS)
@@ -81,7 +92,7 @@ async def remove_member(
 
 async def leave_workspace(
     session: AsyncSession, workspace: Workspace, user_id: UUID, now: datetime
-) -> Member:
+) -> FormerMember:
     """Go; raises MemberNotFound, LastOwner, PersonalWorkspace."""
     _shared(workspace)
     return await _out(session, await _member(session, workspace.id, user_id), now)
@@ -124,6 +135,23 @@ async def revoke_made_by(
     await session.flush()
 
 
+async def users_by_ids(
+    session: AsyncSession, viewer: Viewer, ids: Sequence[UUID]
+) -> dict[UUID, User]:
+    """Those of the users whom the viewer may know: themselves, and who is in a workspace with them."""
+    joined = select(col(Member.workspace_id)).where(col(Member.user_id) == viewer.user_id)
+    known = select(col(Member.user_id)).where(
+        (col(Member.workspace_id) == viewer.workspace_id) | col(Member.workspace_id).in_(joined)
+    )
+    found = await session.exec(
+        select(User).where(
+            col(User.id).in_(ids),
+            (col(User.id) == viewer.user_id) | col(User.id).in_(known),
+        )
+    )
+    return {user.id: user for user in found}
+
+
 async def members_of(database: Database, workspace_id: UUID, window: Window) -> Page[Member]:
     """A page of a workspace's members, by user id: oldest account first."""
     statement = select(Member).where(col(Member.workspace_id) == workspace_id)
@@ -162,9 +190,9 @@ async def _keep_an_owner(session: AsyncSession, member: Member, role: Role | Non
         raise LastOwner
 
 
-async def _out(session: AsyncSession, member: Member, now: datetime) -> Member:
+async def _out(session: AsyncSession, member: Member, now: datetime) -> FormerMember:
     await _keep_an_owner(session, member, None)
-    await _take_back(session, member, frozenset(), now)
+    await _take_back(session, member, None, now)
     groups = await session.exec(
         select(GroupMember).where(
             col(GroupMember.workspace_id) == member.workspace_id,
@@ -173,20 +201,25 @@ async def _out(session: AsyncSession, member: Member, now: datetime) -> Member:
     )
     for group in groups:
         await session.delete(group)
+    former = FormerMember(member.workspace_id, member.user_id)
     await session.delete(member)
     await session.flush()
-    return member
+    return former
 
 
 async def _take_back(
-    session: AsyncSession, member: Member, permissions: AbstractSet[Permission], now: datetime
+    session: AsyncSession, member: Member, role: Role | None, now: datetime
 ) -> None:
-    """Revoke what a member handed out beyond what they may themselves by now: keys and open invitations."""
+    """Revoke what a member handed out beyond what they will be allowed: keys and open invitations.
+
+    This comes before the change itself, while they may still touch both.
+    """
+    permissions = PERMISSIONS[role] if role else frozenset[Permission]()
     await revoke_made_by(session, member.user_id, now, member.workspace_id, permissions)
     allowed = [
-        role
-        for role in Role
-        if Permission.MANAGE_MEMBERS in permissions and not outranks(role, member.role)
+        offered
+        for offered in Role
+        if role and Permission.MANAGE_MEMBERS in permissions and not outranks(offered, role)
     ]
     invitations = await session.exec(
         select(Invitation).where(

@@ -1,6 +1,7 @@
 """Making, changing, finding and deleting workspaces."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypedDict
 from uuid import UUID
@@ -13,6 +14,7 @@ from domain.identity.accounts import User
 from domain.identity.permissions import Role
 from domain.identity.places import check_currency, check_time_zone
 from domain.identity.refusals import PersonalWorkspace, WorkspaceLimitReached, WorkspaceNotFound
+from domain.identity.viewer import Viewer
 from domain.identity.workspaces import Member, Workspace
 from domain.keyset import Keyset
 from domain.paging import Page, Window
@@ -21,6 +23,14 @@ from domain.texts import check_text
 
 WORKSPACE_LIMIT = 100
 """In how many workspaces a user may be an owner."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedWorkspace:
+    """What was deleted."""
+
+    workspace_id: UUID
+    name: str
 
 
 class WorkspacePatch(TypedDict, total=False):
@@ -66,11 +76,24 @@ async def create_personal_workspace(
 
 
 async def update_workspace(
-    session: AsyncSession, workspace: Workspace, patch: WorkspacePatch, now: datetime
+    session: AsyncSession,
+    workspace: Workspace,
+    user_id: UUID | None,
+    patch: WorkspacePatch,
+    now: datetime,
 ) -> Workspace:
-    """Change a held workspace; raises InvalidInput, NoFieldsToUpdate."""
+    """Change a held workspace; raises InvalidInput, NoFieldsToUpdate.
+
+    Who asks all members for a second factor has one: else they would lock themselves out.
+    """
     if not patch:
         raise NoFieldsToUpdate
+    if patch.get("second_factor_required"):
+        user = await session.get(User, user_id)
+        if user is None or not user.second_factor:
+            raise InvalidInput(
+                field="secondFactorRequired", reason="needs a second factor of your own first"
+            )
     for name, value in _checked(patch).items():
         setattr(workspace, name, value)
     workspace.version += 1
@@ -79,14 +102,18 @@ async def update_workspace(
     return workspace
 
 
-async def delete_workspace(session: AsyncSession, workspace: Workspace, name: str) -> None:
+async def delete_workspace(
+    session: AsyncSession, workspace: Workspace, name: str
+) -> DeletedWorkspace:
     """Forget a held workspace and all that is in it, named once more; raises PersonalWorkspace, InvalidInput."""
     if workspace.personal:
         raise PersonalWorkspace
     if name.strip() != workspace.name:
         raise InvalidInput(field="name", reason="is not the workspace's name")
+    deleted = DeletedWorkspace(workspace.id, workspace.name)
     await session.delete(workspace)
     await session.flush()
+    return deleted
 
 
 async def held(
@@ -115,10 +142,13 @@ async def workspaces_by_ids(session: AsyncSession, ids: Sequence[UUID]) -> dict[
     return {workspace.id: workspace for workspace in found}
 
 
-async def workspaces_of(database: Database, user_id: UUID, window: Window) -> Page[Workspace]:
-    """A page of the workspaces that a user is in, oldest first."""
-    joined = select(col(Member.workspace_id)).where(col(Member.user_id) == user_id)
-    statement = select(Workspace).where(col(Workspace.id).in_(joined))
+async def workspaces_of(database: Database, viewer: Viewer, window: Window) -> Page[Workspace]:
+    """A page of the workspaces that a viewer is in, oldest first: an API key's own one alone."""
+    mine = col(Workspace.id) == viewer.workspace_id
+    if viewer.user_id is not None:
+        joined = select(col(Member.workspace_id)).where(col(Member.user_id) == viewer.user_id)
+        mine = col(Workspace.id).in_(joined)
+    statement = select(Workspace).where(mine)
     keyset = Keyset[Workspace](UUID, col(Workspace.id), lambda item: item.id, newest_first=False)
     return await keyset.page(database, statement, window)
 
