@@ -24,6 +24,27 @@ MASK: Final = "***"
 WITHHELD: Final = "(withheld)"
 """What stands for personal data: it must not outlive its owner's wish to be forgotten, and events are never changed."""
 
+SEALED: Final = (
+    "id",
+    "chain",
+    "sequence",
+    "at",
+    "workspace_id",
+    "user_id",
+    "api_key_id",
+    "session_id",
+    "action",
+    "outcome",
+    "code",
+    "subject_type",
+    "subject_id",
+    "changes",
+    "address",
+    "agent",
+    "request_id",
+)
+"""What of an event its hash is over, in this order."""
+
 DEEDS: Final = "deeds"
 """The key of `session.info` under which deeds wait, each with the savepoint it was noted in."""
 
@@ -124,33 +145,22 @@ def record(session: AsyncSession, deed: Deed) -> None:
     session.info.setdefault(DEEDS, []).append((within, deed))
 
 
-def sealed_text(event: AuditEvent, changes: str) -> str:
-    """All of an event as the one text its hash is over; `changes` is the stored JSON to the letter.
+def sealed_text(event: Mapping[str, Any]) -> str:
+    """The values of `SEALED` as the one text the hash is over; `changes` is the stored JSON to the letter.
 
     The database's trigger makes the same text (`jsonb_build_array(...)::text`): a JSON array of texts and nulls.
     """
-    at = event.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    values = (
-        event.id,
-        event.chain,
-        event.sequence,
-        at,
-        event.workspace_id,
-        event.user_id,
-        event.api_key_id,
-        event.session_id,
-        event.action,
-        event.outcome.value,
-        event.code,
-        event.subject_type,
-        event.subject_id,
-        changes,
-        event.address,
-        event.agent,
-        event.request_id,
-    )
-    texts = [None if value is None else str(value) for value in values]
-    return json.dumps(texts, ensure_ascii=False)
+    values = (event[name] for name in SEALED)
+    return json.dumps([_text(value) for value in values], ensure_ascii=False)
+
+
+def _text(value: object) -> str | None:
+    match value:
+        case None:
+            return None
+        case datetime():
+            return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return str(value)
 
 
 def seal(previous_hash: bytes, text: str) -> bytes:
