@@ -212,6 +212,10 @@ class StatusBook:
         self._wake = asyncio.Event()
         self._flushing = asyncio.Lock()
 
+    def statuses(self) -> list[ConnectorStatus]:
+        """How the connectors are doing that this process runs by now."""
+        return [keeper.status() for keeper in self._keepers.values() if keeper.lapsed_at is None]
+
     def open(self, lease: Lease, before: ConnectorStatus | None) -> StatusKeeper:
         """Begin to keep a connector's status, from where it was `before`."""
         keeper = StatusKeeper(lease, before, self._clock, self._changed)

@@ -55,6 +55,11 @@ class Outbox:
         self._loss = None
 
     @property
+    def waiting(self) -> int:
+        """How many events wait."""
+        return len(self._queue) + len(self._keyed)
+
+    @property
     def lossy(self) -> bool:
         """Whether something had to be left out since the last `take`."""
         return self._loss is not None

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Final
 from uuid import uuid4
@@ -10,6 +10,8 @@ from uuid import uuid4
 from loguru import logger
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from infra.web.metrics import Metrics
 
 REQUEST_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{7,63}")
 QUIET_PATHS: Final = ("/healthz", "/readyz", "/metrics", "/static/")
@@ -19,18 +21,24 @@ SECURITY_HEADERS: Final[tuple[tuple[bytes, bytes], ...]] = (
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (
+        b"permissions-policy",
+        b"accelerometer=(), camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+    ),
 )
+HTTPS_ALONE: Final = (b"strict-transport-security", b"max-age=31536000")
 _KEY: Final = "penstock.note"
 
 
 @dataclass(slots=True)
 class Note:
-    """What is known of a request; the endpoint adds what it finds out."""
+    """What is known of a request; the endpoint adds what it finds out, and headers that any answer to it has."""
 
     request_id: str
     operation: str | None = None
     kind: str | None = None
     outcome: str | None = None
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
 
 
 def note_of(scope: Scope) -> Note:
@@ -44,9 +52,17 @@ def note_of(scope: Scope) -> Note:
 class Requests:
     """Gives requests their id (the client's own if it is sane), adds headers, logs how each went."""
 
-    def __init__(self, app: ASGIApp, slow_ms: float = 500) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        slow_ms: float = 500,
+        https_alone: bool = False,
+        metrics: Metrics | None = None,
+    ) -> None:
         self._app = app
         self._slow_ms = slow_ms
+        self._metrics = metrics
+        self._headers = (*SECURITY_HEADERS, HTTPS_ALONE) if https_alone else SECURITY_HEADERS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
@@ -63,7 +79,7 @@ class Requests:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = _with_headers(message.get("headers", ()), note.request_id)
+                message["headers"] = self._with_headers(message.get("headers", ()), note)
             await send(message)
 
         with logger.contextualize(request_id=note.request_id):
@@ -71,6 +87,8 @@ class Requests:
                 await self._app(scope, receive, answer)
             finally:
                 self._log(scope, note, status, (perf_counter() - start) * 1000)
+                if self._metrics is not None:
+                    self._metrics.request(scope["path"], status)
 
     def _log(self, scope: Scope, note: Note, status: int, milliseconds: float) -> None:
         path: str = scope["path"]
@@ -88,12 +106,11 @@ class Requests:
             milliseconds,
         )
 
-
-def _with_headers(
-    headers: Iterable[tuple[bytes, bytes]], request_id: str
-) -> list[tuple[bytes, bytes]]:
-    present = list(headers)
-    names = {name for name, _ in present}
-    present += [(name, value) for name, value in SECURITY_HEADERS if name not in names]
-    present.append((b"x-request-id", request_id.encode()))
-    return present
+    def _with_headers(
+        self, headers: Iterable[tuple[bytes, bytes]], note: Note
+    ) -> list[tuple[bytes, bytes]]:
+        present = [*headers, *note.headers]
+        names = {name for name, _ in present}
+        present += [(name, value) for name, value in self._headers if name not in names]
+        present.append((b"x-request-id", note.request_id.encode()))
+        return present

@@ -8,23 +8,37 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Lifespan
 
 from infra.web.callers import Callers
+from infra.web.entrance import Entrance
 from infra.web.graphiql import Graphiql
 from infra.web.health import Health
 from infra.web.http import GraphQLEndpoint
-from infra.web.metrics import Metrics
+from infra.web.metrics import Guarded, Metrics
 from infra.web.operations import Operations
+from infra.web.proxies import Proxies
 from infra.web.requests import Requests
 
-CORS_HEADERS: Final = ("accept", "authorization", "content-type", "x-request-id")
+CORS_HEADERS: Final = (
+    "accept",
+    "apollo-require-preflight",
+    "authorization",
+    "content-type",
+    "x-apollo-operation-name",
+    "x-penstock-cost",
+    "x-penstock-preflight",
+    "x-penstock-workspace",
+    "x-request-id",
+)
+EXPOSED_HEADERS: Final = ("ratelimit", "ratelimit-policy", "retry-after", "x-request-id")
 CORS_SECONDS: Final = 600
 
 
 def create_web(
     operations: Operations,
+    entrance: Entrance,
     websocket: ASGIApp,
     health: Health,
     metrics: Metrics,
@@ -33,25 +47,38 @@ def create_web(
     allowed_hosts: Sequence[str] | None = None,
     slow_operation_ms: float = 500,
     body_limit: int = 16 * 1024 * 1024,
+    batch_limit: int = 10,
+    with_graphiql: bool = True,
+    with_metrics: bool = True,
+    metrics_token: str | None = None,
+    trusted_proxies: Sequence[str] = (),
+    https_alone: bool = False,
     lifespan: Lifespan[Starlette] | None = None,
 ) -> Starlette:
     """The application over one schema's operations; `websocket` serves `/graphql` to sockets.
 
     `allowed_hosts` are names the service may be called by beside `localhost` and addresses; None: any.
+    `trusted_proxies` are addresses and networks that are believed who asks; `https_alone` tells browsers never to
+    come by plain HTTP again.
     """
-    graphiql = Graphiql()
-    endpoint = GraphQLEndpoint(operations, metrics, graphiql.page, body_limit)
-    routes = [
-        Route("/", _home, methods=["GET"]),
+    graphiql = Graphiql() if with_graphiql else None
+    page = graphiql.page if graphiql else None
+    endpoint = GraphQLEndpoint(operations, entrance, metrics, page, body_limit)
+    routes: list[BaseRoute] = [
         Route("/graphql", endpoint),
         WebSocketRoute("/graphql", websocket),
-        Mount("/static/graphiql", graphiql.asset),
         Route("/healthz", health.healthz, methods=["GET"]),
         Route("/readyz", health.readyz, methods=["GET"]),
-        Route("/metrics", metrics.endpoint, methods=["GET"]),
     ]
+    if graphiql:
+        routes.append(Route("/", _home, methods=["GET"]))
+        routes.append(Mount("/static/graphiql", graphiql.asset))
+    if with_metrics:
+        guarded = Guarded(metrics, metrics_token)
+        routes.append(Route("/metrics", guarded.endpoint, methods=["GET"]))
     middleware = [
-        Middleware(Requests, slow_ms=slow_operation_ms),
+        Middleware(Proxies, trusted=trusted_proxies),
+        Middleware(Requests, slow_ms=slow_operation_ms, https_alone=https_alone, metrics=metrics),
         Middleware(Callers, origins=cors_origins, hosts=allowed_hosts),
     ]
     if cors_origins:
@@ -61,7 +88,7 @@ def create_web(
                 allow_origins=list(cors_origins),
                 allow_methods=["GET", "POST"],
                 allow_headers=list(CORS_HEADERS),
-                expose_headers=["x-request-id"],
+                expose_headers=list(EXPOSED_HEADERS),
                 max_age=CORS_SECONDS,
             )
         )
@@ -70,3 +97,8 @@ def create_web(
 
 async def _home(request: Request) -> Response:
     return RedirectResponse("/graphql", 307)
+
+
+def create_metrics_web(metrics: Metrics, token: str | None = None) -> Starlette:
+    """`/metrics` alone, for a port of its own."""
+    return Starlette(routes=[Route("/metrics", Guarded(metrics, token).endpoint, methods=["GET"])])
