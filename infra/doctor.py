@@ -28,6 +28,7 @@ from infra.security.keys import KEY_FILE, KeyFile, read_key
 from infra.security.vault import KeyVault
 from infra.settings import Settings, unknown_variables
 from infra.startup import CannotRun, listen, require_database
+from infra.web.trusted import InvalidDocuments, read_documents
 
 FREE_BYTES = 1024**3
 OPEN_FILES = 4_096
@@ -65,7 +66,7 @@ class Patient:
 
 async def examine(settings: Settings) -> list[Finding]:
     """Run every check, one after the other; starts the embedded database for as long when it is not running."""
-    findings = _configuration(settings) + _directory(settings.data_dir)
+    findings = _configuration(settings) + _documents(settings) + _directory(settings.data_dir)
     async with _database(settings) as (patient, reached):
         findings += reached
         for check in (_schema, _keys, _clock, _bus, _port, _open_files):
@@ -97,6 +98,19 @@ def _configuration(settings: Settings) -> list[Finding]:
             )
         )
     return unknown or [_ok(check, "every setting is valid")]
+
+
+def _documents(settings: Settings) -> list[Finding]:
+    check, path = "trusted documents", settings.trusted_documents
+    if path is None:
+        return []
+    try:
+        count = len(read_documents(path))
+    except InvalidDocuments as problem:
+        mend = "write it with graphql-codegen (persistedDocuments), or correct PENSTOCK_TRUSTED_DOCUMENTS"
+        return [Finding(check, State.FAIL, str(problem), mend)]
+    served = "and nothing else is served" if settings.trusted_documents_only else "others too"
+    return [_ok(check, f"{count} in {path}, {served}")]
 
 
 def _directory(directory: Path) -> list[Finding]:

@@ -1,13 +1,14 @@
 """Settings of the front door: who may call, how often, and what a request may cost."""
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
-from infra.settings.values import split_list
+from infra.settings.values import check_url, split_list
 
 
 class FrontDoorSettings(BaseSettings):
@@ -25,9 +26,8 @@ class FrontDoorSettings(BaseSettings):
     )
     allowed_hosts: Annotated[list[str], NoDecode] = Field(
         default=[],
-        description="Names by which the service may be called while it listens on a loopback address, "
-        "beside `localhost` and addresses, comma-separated, such as a local proxy's "
-        "`api.example.com`; `*` for all. On any other address every name is taken.",
+        description="Names by which the service may be called beside `localhost` and addresses, comma-separated, "
+        "such as `api.example.com`; `*` for all. Unset: none on a loopback address, every name on any other.",
     )
     max_query_depth: int = Field(
         default=15, ge=1, le=100, description="Deepest nesting of fields in a document."
@@ -78,7 +78,7 @@ class FrontDoorSettings(BaseSettings):
     )
     trusted_proxies: Annotated[list[str], NoDecode] = Field(
         default=[],
-        description="Addresses or networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are "
+        description="Addresses or networks of proxies whose `X-Forwarded-For`, `-Proto` and `-Host` are "
         "believed, comma-separated, such as `10.0.0.0/8`.",
     )
     rate_limits: bool = Field(default=True, description="Whether requests are limited in number.")
@@ -109,7 +109,8 @@ class FrontDoorSettings(BaseSettings):
         default=10,
         ge=1,
         le=100_000,
-        description="Sign-ins, registrations and password resets that one address may try in a minute.",
+        description="Sign-ins, registrations and password resets that one address may try in a minute; six times "
+        "as many in an hour, 24 times in a day.",
     )
     max_sockets: int = Field(
         default=10_000, ge=1, le=1_000_000, description="Most WebSockets open, per process."
@@ -144,6 +145,30 @@ class FrontDoorSettings(BaseSettings):
     @classmethod
     def _split_lists(cls, value: object) -> object:
         return split_list(value)
+
+    @field_validator("rate_limit_url")
+    @classmethod
+    def _rate_limit_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            check_url(value, {"memory", "redis", "rediss"}, "memory:// or redis://host:6379/0")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, proxies: list[str]) -> list[str]:
+        for proxy in proxies:
+            try:
+                ip_network(proxy, strict=False)
+            except ValueError:
+                raise ValueError(f"{proxy!r} is neither an address nor a network") from None
+        return proxies
+
+    @field_validator("trusted_documents_only")
+    @classmethod
+    def _documents_to_trust(cls, only: bool, info: ValidationInfo) -> bool:
+        if only and info.data.get("trusted_documents") is None:
+            raise ValueError("needs PENSTOCK_TRUSTED_DOCUMENTS, the file of what is trusted")
+        return only
 
     @field_validator("cors_origins")
     @classmethod
