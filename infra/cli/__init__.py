@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from infra.cli import migrate, schema
+from infra.cli import audit, migrate, schema
 from infra.cli.options import DataDir, Host, Port, given, run, settings_of
 from infra.cli.replay import replay
 
@@ -17,6 +17,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.add_typer(audit.app, name="audit", epilog="Example: penstock audit verify")
 app.add_typer(migrate.app, name="migrate", epilog="Example: penstock migrate up")
 app.add_typer(schema.app, name="schema", epilog="Example: penstock schema check")
 app.command(epilog="Example: penstock replay --rate 1000 --venue binance --fault silence")(replay)

@@ -80,18 +80,18 @@ async def verify(
         heads = await connection.fetch(_HEADS, chain)
         total, done = sum(head["events"] for head in heads), 0
         for head in heads:
-            walk = _Walk(head, (noted or {}).get(head["chain"]))
+            walk = _Walk(dict(head), (noted or {}).get(head["chain"]))
             async for event in connection.cursor(_EVENTS, head["chain"], prefetch=_AT_ONCE):
-                walk.step(event)
+                walk.step(dict(event))
                 done += 1
                 if done % _AT_ONCE == 0:
                     progress(done, total)
             found.append(walk.end())
         progress(done, total)
         known = {head["chain"] for head in heads}
-    for id, head in (noted or {}).items():
+    for id, kept in (noted or {}).items():
         if id not in known and chain in (None, id):
-            gone = Fault(Tampering.REMOVED, 1, head.sequence, None, "the whole chain is gone")
+            gone = Fault(Tampering.REMOVED, 1, kept.sequence, None, "the whole chain is gone")
             found.append(Chain(id, 0, Head(0, b""), Head(0, b""), [gone]))
     return found
 

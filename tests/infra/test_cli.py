@@ -25,6 +25,7 @@ COMMANDS = [
     ["up"], ["serve"], ["ingest"], ["replay"], ["doctor"], ["version"],
     ["migrate", "up"], ["migrate", "down"], ["migrate", "status"],
     ["schema", "print"], ["schema", "check"],
+    ["audit", "verify"],
 ]  # fmt: skip
 
 
