@@ -32,7 +32,10 @@ FLUSH_SECONDS = 2.0
 _FLOORS = {
     "sqlalchemy": (logging.WARNING, logging.WARNING),
     "httpx": (logging.WARNING, logging.WARNING),
+    "httpx2": (logging.WARNING, logging.WARNING),
     "httpcore": (logging.WARNING, logging.WARNING),
+    "httpcore2": (logging.WARNING, logging.WARNING),
+    "authlib": (logging.WARNING, logging.WARNING),
     "hpack": (logging.WARNING, logging.WARNING),
     "websockets": (logging.WARNING, logging.INFO),
     "uvicorn": (logging.WARNING, logging.INFO),
