@@ -106,21 +106,30 @@ class Shares:
         self._shares: dict[Hashable, Share] = {}
         self._stopping = False
         self.subscribers = 0
+        self.deliveries = 0
         self.lost_messages = 0
 
+    @property
+    def waiting(self) -> int:
+        """Events that wait for their subscribers to read them."""
+        return sum(outbox.waiting for share in self._shares.values() for outbox in share.members)
+
     async def subscribe(
-        self, rights: Hashable, stream: Stream, encode: Encode
+        self, rights: Hashable, stream: Stream, encode: Encode, shared: Encode | None = None
     ) -> AsyncGenerator[list[bytes], None]:
         """One subscriber's encoded events, all that wait at a time, until it is closed.
 
-        `rights` tells apart what must not share an execution: selection, variables, viewer. Raises Stopping.
+        `rights` tells apart what must not share an execution: selection, variables, what the viewer may see.
+        What is this subscriber's alone is encoded by `encode`, what all get by the `shared` of the first of them.
+        Raises Stopping.
         """
+        shared = shared or encode
         await stream.ready()
         if self._stopping:
             raise Stopping
         key = (rights, stream.topic)
         outbox = Outbox(self._outbox_events, self._outbox_bytes)
-        share = self._share(key, stream, encode)
+        share = self._share(key, stream, shared)
         share.join(outbox)
         self.subscribers += 1
         try:
@@ -131,13 +140,14 @@ class Shares:
                     break
                 caught_up = outbox.joined
                 share.leave(outbox)
-                share = self._share(key, stream, encode)
+                share = self._share(key, stream, shared)
                 share.join(outbox)
                 async for event in stream.between(caught_up, outbox.joined):
                     yield [await encoded(encode, event)]
             while True:
                 payloads, loss = await outbox.take()
                 if payloads:
+                    self.deliveries += len(payloads)
                     yield payloads
                 if loss is not None:
                     self.lost_messages += loss.missed

@@ -9,16 +9,20 @@ from graphql import GraphQLError, GraphQLSyntaxError, OperationType
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from domain.identity import Caller, Forbidden, Unauthenticated
+from infra.web.admission import Admission, offer_in
+from infra.web.entrance import Entrance
 from infra.web.metrics import Metrics
 from infra.web.negotiation import EVENTS, GRAPHQL, JSON, Accept
 from infra.web.operations import Operations, Prepared, RequestRefused
 from infra.web.parameters import Refusal, check_content_type, from_body, from_url, read_body
 from infra.web.requests import note_of
-from infra.web.sse import event_stream
+from infra.web.sse import Listener, event_stream
 
 BODY_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 5.0
 STALL_SECONDS: Final = 60.0
+UNAUTHORIZED: Final = 401
 STATUSES: Final = {
     "UNAUTHENTICATED": 401,
     "FORBIDDEN": 403,
@@ -34,12 +38,14 @@ class GraphQLEndpoint:
     def __init__(
         self,
         operations: Operations,
+        entrance: Entrance,
         metrics: Metrics,
         graphiql: ASGIApp | None = None,
         body_limit: int = 16 * 1024 * 1024,
         stall_seconds: float = STALL_SECONDS,
     ) -> None:
         self._operations = operations
+        self._entrance = entrance
         self._metrics = metrics
         self._graphiql = graphiql
         self._body_limit = body_limit
@@ -55,10 +61,18 @@ class GraphQLEndpoint:
         note = note_of(scope)
         try:
             media = self._media(accept)
-            prepared = await self._prepare(scope, headers, receive)
+            changes = self._entrance.changes
+            admission = await self._admit(headers)
+            caller = admission.caller(scope, note.request_id)
+            prepared = await self._prepare(scope, caller, headers, receive)
             note.operation, note.kind = prepared.name, prepared.kind.value
             if prepared.kind is OperationType.SUBSCRIPTION or media == EVENTS:
-                await self._stream(prepared, accept, scope, receive, send)
+                if not accept.accepts(EVENTS):
+                    raise Refusal(406, f"Subscriptions need Accept: {EVENTS}, or a WebSocket")
+                listener = Listener(
+                    self._operations, prepared, self._entrance, admission, scope, changes
+                )
+                await self._stream(listener, scope, receive, send)
                 return
             body = await self._answer(prepared, receive)
             await respond(send, 200, media, body)
@@ -67,8 +81,19 @@ class GraphQLEndpoint:
             await self._refuse([error], note.request_id, refusal, send)
         except RequestRefused as refused:
             await self._refuse(refused.errors, note.request_id, None, send)
+        except (Unauthenticated, Forbidden) as refused:
+            error = GraphQLError(str(refused), original_error=refused)
+            await self._refuse([error], note.request_id, None, send)
         except ConnectionError:
             note.outcome = "abandoned"
+
+    async def _admit(self, headers: Headers) -> Admission:
+        try:
+            return await self._entrance.admit(offer_in(headers))
+        except (Unauthenticated, Forbidden):
+            raise
+        except Exception as error:
+            raise RequestRefused([GraphQLError(str(error), original_error=error)]) from error
 
     def _media(self, accept: Accept) -> str:
         media = accept.best(GRAPHQL, JSON, EVENTS)
@@ -76,7 +101,9 @@ class GraphQLEndpoint:
             raise Refusal(406, f"Accept {GRAPHQL}, {JSON} or {EVENTS}")
         return media
 
-    async def _prepare(self, scope: Scope, headers: Headers, receive: Receive) -> Prepared:
+    async def _prepare(
+        self, scope: Scope, caller: Caller, headers: Headers, receive: Receive
+    ) -> Prepared:
         method = scope["method"]
         if method == "POST":
             check_content_type(headers)
@@ -94,17 +121,12 @@ class GraphQLEndpoint:
             raise Refusal(
                 405, f"{method} is not supported; use POST, or GET for queries", allow="GET, POST"
             )
-        prepared = self._operations.prepare(request, note_of(scope).request_id)
+        prepared = self._operations.prepare(request, caller)
         if method == "GET" and prepared.kind is OperationType.MUTATION:
             raise Refusal(405, "Mutations need POST", allow="POST")
         return prepared
 
-    async def _stream(
-        self, prepared: Prepared, accept: Accept, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        if not accept.accepts(EVENTS):
-            raise Refusal(406, f"Subscriptions need Accept: {EVENTS}, or a WebSocket")
-
+    async def _stream(self, listener: Listener, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_in_time(message: Message) -> None:
             try:
                 async with asyncio.timeout(self._stall):
@@ -112,7 +134,7 @@ class GraphQLEndpoint:
             except TimeoutError as error:
                 raise ConnectionError("The client does not read") from error
 
-        await event_stream(self._operations, prepared)(scope, receive, send_in_time)
+        await event_stream(listener)(scope, receive, send_in_time)
 
     async def _answer(self, prepared: Prepared, receive: Receive) -> bytes:
         """Run to the end, unless nobody waits for a query any more."""
@@ -143,7 +165,12 @@ class GraphQLEndpoint:
         # The body is a whole GraphQL response without data; its own type says so even to those who asked for
         # plain JSON, as the draft asks of every status that is no success.
         body = orjson.dumps({"errors": formatted})
-        await respond(send, status, GRAPHQL, body, refusal.allow if refusal else None)
+        more = []
+        if refusal is not None and refusal.allow is not None:
+            more.append((b"allow", refusal.allow.encode()))
+        if status == UNAUTHORIZED:
+            more.append((b"www-authenticate", b'Bearer error="invalid_token"'))
+        await respond(send, status, GRAPHQL, body, more)
 
 
 def _status(errors: Sequence[GraphQLError], formatted: Sequence[dict[str, Any]]) -> int:
@@ -159,7 +186,11 @@ async def _disconnected(receive: Receive) -> None:
 
 
 async def respond(
-    send: Send, status: int, media: str, body: bytes, allow: str | None = None
+    send: Send,
+    status: int,
+    media: str,
+    body: bytes,
+    more: Sequence[tuple[bytes, bytes]] = (),
 ) -> None:
     """Send a whole response that no cache may keep."""
     headers = [
@@ -167,8 +198,7 @@ async def respond(
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
         (b"vary", b"accept"),
+        *more,
     ]
-    if allow is not None:
-        headers.append((b"allow", allow.encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol, cast
 
 from graphql import (
@@ -19,7 +19,8 @@ from graphql import (
 )
 from graphql.execution import Executor, create_source_event_stream
 
-from infra.realtime.sharing import Shares
+from domain.identity import Caller
+from infra.realtime.sharing import Encode, Shares
 from infra.realtime.streams import Stream
 from infra.web.execution import PlainFieldsExecutor, encode, execute_event
 from infra.web.introspection import Introspection, asks_about_schema
@@ -33,14 +34,6 @@ FormatErrors = Callable[[Sequence[GraphQLError], str, str | None], list[dict[str
 LIST_LIMIT = 20_000
 
 
-class Viewable(Protocol):
-    """A request's context, as far as this layer looks into it."""
-
-    @property
-    def viewer(self) -> Hashable:
-        """Who asks; equal for two viewers who may see the same."""
-
-
 class Documents(Protocol):
     """Parsed and validated documents."""
 
@@ -49,32 +42,68 @@ class Documents(Protocol):
     ) -> Document:
         """The document; raises RequestRefused."""
 
+    def cost(
+        self, query: str, operation_name: str | None, variables: Mapping[str, Any] | None
+    ) -> int:
+        """What the operation costs; raises RequestRefused."""
+
+    def resolve(self, request: "Request") -> "Request":
+        """The request with the document it names, if it does; raises RequestRefused."""
+
+    def account(self, prepared: "Prepared") -> dict[str, Any]:
+        """What an operation costs, as clients read it."""
+
+
+class Gate(Protocol):
+    """What counts operations, and refuses those past a rate."""
+
+    async def admit(self, prepared: "Prepared") -> Sequence[tuple[bytes, bytes]]:
+        """Headers that say what is left; raises RequestRefused."""
+
+    async def refused_credential(self, address: str | None) -> None:
+        """Count a credential that was no good; raises RequestRefused when an address sent too many."""
+
 
 class RequestRefused(Exception):
-    """A request that cannot be executed; `errors` says why, per GraphQL."""
+    """A request that cannot be executed; `errors` says why, per GraphQL, and `headers` more to HTTP clients."""
 
-    def __init__(self, errors: Sequence[GraphQLError]) -> None:
+    def __init__(
+        self, errors: Sequence[GraphQLError], headers: Sequence[tuple[bytes, bytes]] = ()
+    ) -> None:
         super().__init__("; ".join(error.message for error in errors))
         self.errors = errors
+        self.headers = headers
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a client sent."""
+    """What a client sent; `query` is empty while a hash stands for it."""
 
     query: str
     operation_name: str | None = None
     variables: Mapping[str, Any] | None = None
     extensions: Mapping[str, Any] | None = field(default=None, hash=False)
+    document_id: str | None = None
 
 
 @dataclass(slots=True)
 class Prepared:
-    """A request ready to run: parsed, validated, its variables coerced, its viewer known."""
+    """A request ready to run: parsed, validated, its variables coerced, its caller known.
+
+    `cost` is what it is counted as, `budget` what its viewer has left of that, for those who ask to see it.
+    """
 
     request: Request
-    request_id: str
+    caller: Caller
     executor: Executor[Any]
+    cost: int = 0
+    show_cost: bool = False
+    budget: Mapping[str, Any] | None = None
+
+    @property
+    def request_id(self) -> str:
+        """What the request is known by."""
+        return self.caller.request_id
 
     @property
     def kind(self) -> OperationType:
@@ -95,13 +124,15 @@ class Operations:
         self,
         schema: GraphQLSchema,
         documents: Documents,
-        make_context: Callable[[str], Viewable],
+        make_context: Callable[[Caller], object],
         shares: Shares,
         format_errors: FormatErrors,
         metrics: Metrics,
         *,
         compile_plain_fields: bool = True,
         timeout_seconds: float = TIMEOUT_SECONDS,
+        gate: Gate | None = None,
+        hide_suggestions: bool = False,
     ) -> None:
         self._schema = schema
         self._documents = documents
@@ -111,24 +142,27 @@ class Operations:
         self._metrics = metrics
         self._compile = compile_plain_fields
         self._timeout = timeout_seconds
+        self._gate = gate
+        self._hide_suggestions = hide_suggestions
         self._introspection = Introspection()
 
-    def prepare(self, request: Request, request_id: str) -> Prepared:
+    def prepare(self, request: Request, caller: Caller) -> Prepared:
         """Parse, validate and bind variables; raises RequestRefused."""
+        request = self._documents.resolve(request)
         variables = dict(request.variables or {})
         _check_lists(variables, "variables")
-        document = self._documents.get(request.query, request.operation_name, variables)
-        executor = PlainFieldsExecutor.build(
-            self._schema,
-            document,
-            context_value=self._make_context(request_id),
-            raw_variable_values=variables,
-            operation_name=request.operation_name,
-            selections=document.selections if self._compile else None,
-        )
-        if isinstance(executor, list):
-            raise RequestRefused(executor)
-        return Prepared(request, request_id, executor)
+        executor = self._executor(request, caller)
+        cost = self._documents.cost(request.query, request.operation_name, variables)
+        return Prepared(request, caller, executor, cost, _wants_cost(request))
+
+    async def admit(self, prepared: Prepared) -> Sequence[tuple[bytes, bytes]]:
+        """Count the operation; gives headers that say what is left, raises RequestRefused past a rate."""
+        return await self._gate.admit(prepared) if self._gate else ()
+
+    async def refused_credential(self, address: str | None) -> None:
+        """Count a credential that was no good; raises RequestRefused when an address sent too many."""
+        if self._gate:
+            await self._gate.refused_credential(address)
 
     async def answer(self, prepared: Prepared) -> bytes:
         """Run a query or mutation; raises RequestRefused when it takes too long, or breaks beneath GraphQL."""
@@ -158,7 +192,8 @@ class Operations:
 
     def encode(self, prepared: Prepared, result: ExecutionResult) -> bytes:
         """A result as the client gets it, its internal errors masked."""
-        return encode(result, lambda errors: self.errors(errors, prepared))
+        extensions = {"cost": self._documents.account(prepared)} if prepared.show_cost else None
+        return encode(result, lambda errors: self.errors(errors, prepared), extensions)
 
     def errors(
         self, errors: Sequence[GraphQLError], prepared: Prepared | None = None, request_id: str = ""
@@ -170,32 +205,87 @@ class Operations:
 
     async def subscribe(self, prepared: Prepared) -> AsyncGenerator[list[bytes], None]:
         """Encoded events until closed; raises RequestRefused when it cannot start, Stopping with the service."""
-        executor = prepared.executor
-        started = create_source_event_stream(executor)
-        stream = await started if isinstance(started, Awaitable) else started
-        if isinstance(stream, ExecutionResult):
-            raise RequestRefused(stream.errors or [])
-
-        def encode_event(event: Any) -> Any:
-            return execute_event(executor, event, lambda errors: self.errors(errors, prepared))
-
-        shared = cast("Stream", stream)
-        rights = self._rights(prepared)
+        stream = await _source(prepared.executor)
+        encode, shared = self._encoder(prepared), self._shared_encoder(prepared)
+        rights = _rights(prepared)
         with self._metrics.operation(prepared.kind.value):
-            async with aclosing(self._shares.subscribe(rights, shared, encode_event)) as events:
+            async with aclosing(self._shares.subscribe(rights, stream, encode, shared)) as events:
                 async for payloads in events:
                     yield payloads
 
-    def _rights(self, prepared: Prepared) -> Hashable:
-        """All that decides the bytes of an event beside the stream's topic."""
-        used = _variables_below(prepared.executor)
-        variables = prepared.request.variables or {}
-        return (
-            prepared.request.query,
-            prepared.request.operation_name,
-            repr(sorted((name, variables[name]) for name in used if name in variables)),
-            prepared.executor.context_value.viewer,
+    async def again(self, prepared: Prepared, caller: Caller) -> None:
+        """Let a subscription go on as its caller is by now; raises RequestRefused when they may not have it."""
+        executor = self._executor(prepared.request, caller)
+        await _source(executor)
+        prepared.caller, prepared.executor = caller, executor
+
+    def _executor(self, request: Request, caller: Caller) -> Executor[Any]:
+        variables = dict(request.variables or {})
+        document = self._documents.get(request.query, request.operation_name, variables)
+        executor = PlainFieldsExecutor.build(
+            self._schema,
+            document,
+            context_value=self._make_context(caller),
+            raw_variable_values=variables,
+            operation_name=request.operation_name,
+            selections=document.selections if self._compile else None,
+            hide_suggestions=self._hide_suggestions,
         )
+        if isinstance(executor, list):
+            raise RequestRefused(executor)
+        return executor
+
+    def _encoder(self, prepared: Prepared) -> Encode:
+        """Events as the subscriber itself may see them."""
+
+        def encode_event(event: Any) -> bytes | Awaitable[bytes]:
+            return execute_event(
+                prepared.executor, event, lambda errors: self.errors(errors, prepared)
+            )
+
+        return encode_event
+
+    def _shared_encoder(self, prepared: Prepared) -> Encode:
+        """Events as all with these rights may see them; only the first subscriber's is ever used."""
+        shared: Executor[Any] | None = None
+
+        def encode_event(event: Any) -> bytes | Awaitable[bytes]:
+            nonlocal shared
+            if shared is None:
+                shared = self._executor(prepared.request, _delegate(prepared.caller))
+            return execute_event(shared, event, lambda errors: self.errors(errors, prepared))
+
+        return encode_event
+
+
+async def _source(executor: Executor[Any]) -> Stream:
+    started = create_source_event_stream(executor)
+    stream = await started if isinstance(started, Awaitable) else started
+    if isinstance(stream, ExecutionResult):
+        raise RequestRefused(stream.errors or [])
+    return cast("Stream", stream)
+
+
+def _delegate(caller: Caller) -> Caller:
+    """Who stands for all that share an execution with this caller."""
+    viewer = caller.viewer
+    return caller if viewer is None else replace(caller, viewer=viewer.shared)
+
+
+def _rights(prepared: Prepared) -> Hashable:
+    """All that decides the bytes of an event beside the stream's topic."""
+    used = _variables_below(prepared.executor)
+    variables, viewer = prepared.request.variables or {}, prepared.caller.viewer
+    return (
+        prepared.request.query,
+        prepared.request.operation_name,
+        repr(sorted((name, variables[name]) for name in used if name in variables)),
+        None if viewer is None else viewer.rights,
+    )
+
+
+def _wants_cost(request: Request) -> bool:
+    return (request.extensions or {}).get("cost") is True
 
 
 def _check_lists(values: Mapping[str, Any], path: str) -> None:

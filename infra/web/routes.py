@@ -1,6 +1,6 @@
 """The web application: all paths of the service, with what lies around every request."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from starlette.applications import Starlette
@@ -35,6 +35,8 @@ CORS_HEADERS: Final = (
 EXPOSED_HEADERS: Final = ("ratelimit", "ratelimit-policy", "retry-after", "x-request-id")
 CORS_SECONDS: Final = 600
 
+Respond = Callable[[Request], Awaitable[Response]]
+
 
 def create_web(
     operations: Operations,
@@ -43,6 +45,7 @@ def create_web(
     health: Health,
     metrics: Metrics,
     *,
+    jwks: Respond | None = None,
     cors_origins: Sequence[str] = (),
     allowed_hosts: Sequence[str] | None = None,
     slow_operation_ms: float = 500,
@@ -67,6 +70,7 @@ def create_web(
     routes: list[BaseRoute] = [
         Route("/graphql", endpoint),
         WebSocketRoute("/graphql", websocket),
+        *([Route("/.well-known/jwks.json", jwks, methods=["GET"])] if jwks else []),
         Route("/healthz", health.healthz, methods=["GET"]),
         Route("/readyz", health.readyz, methods=["GET"]),
     ]

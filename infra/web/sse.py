@@ -6,13 +6,18 @@ The "distinct connections" mode of graphql-sse: one request, one operation, `nex
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import Any, Self
 
 import orjson
 from graphql import GraphQLError, OperationType
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from domain.identity import Unauthenticated
 from infra.realtime.sharing import Stopping
+from infra.web.admission import Admission
+from infra.web.entrance import Entrance
 from infra.web.operations import Operations, Prepared, RequestRefused
 
 KEEP_ALIVE_SECONDS = 12.0
@@ -34,22 +39,82 @@ class EventStream(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-def event_stream(
-    operations: Operations, prepared: Prepared, keep_alive_seconds: float = KEEP_ALIVE_SECONDS
-) -> EventStream:
-    """A response that goes on until the operation or the client ends it."""
-    return EventStream(_events(operations, prepared, keep_alive_seconds))
+class Listener:
+    """Somebody who follows one subscription; a `Guest` of the entrance, admitted at its so manieth change."""
+
+    def __init__(
+        self,
+        operations: Operations,
+        prepared: Prepared,
+        entrance: Entrance,
+        admission: Admission,
+        scope: Scope,
+        since: int | None = None,
+    ) -> None:
+        self.operations = operations
+        self.prepared = prepared
+        self.admission = admission
+        self._entrance = entrance
+        self._since = since
+        self._scope = scope
+        self._timer: asyncio.TimerHandle | None = None
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Raises why nothing more is sent."""
+
+    def __enter__(self) -> Self:
+        self._entrance.enter(self, self._since)
+        self._time()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._entrance.leave(self)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def show_out(self, reason: str) -> None:
+        """End: nothing is allowed any more."""
+        gone = Unauthenticated(reason)
+        self._stop(RequestRefused([GraphQLError(str(gone), original_error=gone)]))
+
+    async def readmit(self, admission: Admission) -> None:
+        """Go on with these rights, or end when they no longer allow it."""
+        self.admission = admission
+        self._time()
+        try:
+            caller = admission.caller(self._scope, self.prepared.request_id)
+            await self.operations.again(self.prepared, caller)
+        except RequestRefused as refused:
+            self._stop(refused)
+
+    def _time(self) -> None:
+        """Listen until the credential ends, if it does."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if (ends := self.admission.expires_at) is not None:
+            seconds = (ends - datetime.now(UTC)).total_seconds()
+            # Ended without `complete`: the client comes back, with a new token if it has one.
+            self._timer = self.over.get_loop().call_later(seconds, self._stop, Stopping())
+
+    def _stop(self, why: Exception) -> None:
+        if not self.over.done():
+            self.over.set_exception(why)
+            self.over.exception()  # known, also when nobody waits any more
 
 
-async def _events(
-    operations: Operations, prepared: Prepared, keep_alive_seconds: float
-) -> AsyncGenerator[bytes, None]:
+def event_stream(listener: Listener, keep_alive_seconds: float = KEEP_ALIVE_SECONDS) -> EventStream:
+    """A response that goes on until the operation, its rights or the client end it."""
+    return EventStream(_events(listener, keep_alive_seconds))
+
+
+async def _events(listener: Listener, keep_alive_seconds: float) -> AsyncGenerator[bytes, None]:
+    operations, prepared = listener.operations, listener.prepared
     try:
         if prepared.kind is OperationType.SUBSCRIPTION:
             yield KEEP_ALIVE
-            async with aclosing(_live(operations, prepared, keep_alive_seconds)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
+            with listener:
+                async with aclosing(_live(listener, keep_alive_seconds)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
         else:
             yield _next(await operations.answer(prepared))
     except Stopping:  # without `complete`, so that the client comes back
@@ -62,14 +127,20 @@ async def _events(
     yield COMPLETE
 
 
-async def _live(
-    operations: Operations, prepared: Prepared, keep_alive_seconds: float
-) -> AsyncGenerator[bytes, None]:
-    async with aclosing(operations.subscribe(prepared)) as events:
+async def _live(listener: Listener, keep_alive_seconds: float) -> AsyncGenerator[bytes, None]:
+    over = listener.over
+    async with aclosing(listener.operations.subscribe(listener.prepared)) as events:
         pending = asyncio.ensure_future(anext(events))
         try:
             while True:
-                done, _ = await asyncio.wait({pending}, timeout=keep_alive_seconds)
+                waited: set[asyncio.Future[Any]] = {pending, over}
+                done, _ = await asyncio.wait(
+                    waited,
+                    timeout=keep_alive_seconds,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                if over.done():
+                    over.result()
                 if not done:
                     yield KEEP_ALIVE
                     continue

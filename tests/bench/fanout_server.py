@@ -25,6 +25,7 @@ from infra.realtime.streams import Feed
 from infra.startup import listen
 from infra.system import SystemClock
 from infra.web.documents import Documents
+from infra.web.entrance import Entrance
 from infra.web.errors import ErrorFormatter
 from infra.web.metrics import Metrics
 from infra.web.operations import Operations
@@ -32,6 +33,7 @@ from infra.web.server import serving
 from infra.web.websocket import WebSocketEndpoint
 from schema.root import schema
 from tests.factories import HOME_WORKSPACE_ID
+from tests.infra.web.serving import Anybody
 
 INSTRUMENT = "BTC-USDT"
 CONNECTOR = UUID(int=7)
@@ -160,7 +162,7 @@ async def main(mode: str) -> None:
         operations = Operations(
             core, Documents(core), lambda _: context, shares, ErrorFormatter(), Metrics()
         )
-        application = WebSocketEndpoint(operations)
+        application = WebSocketEndpoint(operations, Entrance(Anybody(context.viewer)))
     elif mode == "strawberry":
 
         class Handler(GraphQL[Any, Any]):

@@ -8,8 +8,12 @@ from typing import Any
 import httpx
 from starlette.applications import Starlette
 
+from domain.identity import Caller, Viewer
+from domain.identity.changes import RightsChange
 from infra.realtime.sharing import Shares
+from infra.web.admission import Admission, Offer, Proof
 from infra.web.documents import Documents, Limits
+from infra.web.entrance import Entrance
 from infra.web.errors import ErrorFormatter
 from infra.web.health import Check, Health
 from infra.web.metrics import Metrics
@@ -20,6 +24,22 @@ from infra.web.websocket import WebSocketEndpoint
 from tests.infra.web.sample import SCHEMA, World
 
 
+class Anybody:
+    """Lets everybody in as the same viewer, or as nobody: these tests are about what comes afterwards."""
+
+    def __init__(self, viewer: Viewer | None = None) -> None:
+        self.admission = Admission(viewer)
+
+    async def admit(self, offer: Offer) -> Admission:
+        return self.admission
+
+    async def again(self, proof: Proof) -> Admission:
+        return self.admission
+
+    def forget(self, change: RightsChange) -> None:
+        pass
+
+
 def operations(
     world: World,
     limits: Limits | None = None,
@@ -27,8 +47,8 @@ def operations(
     metrics: Metrics | None = None,
     timeout_seconds: float = 30.0,
 ) -> Operations:
-    def context(request_id: str) -> World:
-        world.request_id = request_id
+    def context(caller: Caller) -> World:
+        world.request_id = caller.request_id
         return world
 
     return Operations(
@@ -55,9 +75,11 @@ def application(
 ) -> Starlette:
     metrics = metrics or Metrics()
     served = operations(world or World(), limits, metrics=metrics, timeout_seconds=timeout_seconds)
+    entrance = Entrance(Anybody())
     return create_web(
         served,
-        WebSocketEndpoint(served),
+        entrance,
+        WebSocketEndpoint(served, entrance),
         health or Health(checks or {}, timeout_seconds=0.2),
         metrics,
         **options,

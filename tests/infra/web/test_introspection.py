@@ -8,6 +8,7 @@ import orjson
 import pytest
 from graphql import get_introspection_query, graphql_sync, parse
 
+from domain.identity import Caller
 from infra.web.execution import PlainFieldsExecutor, encode
 from infra.web.introspection import Introspection, asks_about_schema
 from infra.web.operations import Request
@@ -104,6 +105,7 @@ def test_only_questions_about_the_schema_alone_are_constant(query, alone):
 async def test_every_transport_shares_the_answers():
     served = operations(World())
     first, again = [
-        await served.execute(served.prepare(Request(ALL), request_id)) for request_id in "ab"
+        await served.execute(served.prepare(Request(ALL), Caller(None, request_id)))
+        for request_id in "ab"
     ]
     assert first is again

@@ -12,21 +12,23 @@ import pytest
 from starlette.requests import Request as HttpRequest
 from starlette.types import Receive, Scope, Send
 
-from domain.identity import Viewer
+from domain.identity import Caller, Viewer
 from domain.positions import Position
 from infra.realtime.sharing import Shares
 from infra.realtime.statuses import StatusBoard
 from infra.realtime.streams import Feed
+from infra.web.admission import Admission
 from infra.web.documents import Documents
+from infra.web.entrance import Entrance
 from infra.web.errors import ErrorFormatter
 from infra.web.metrics import Metrics
 from infra.web.operations import Operations, Request
-from infra.web.sse import event_stream
+from infra.web.sse import Listener, event_stream
 from schema.root import schema
 from tests.infra.clients import FOLLOW, eventually, new_connector, numbers, running, save, ticks
 from tests.infra.exchange import Exchange
 from tests.infra.realtime.world import WORKSPACE, StillClock, World
-from tests.infra.web.serving import served
+from tests.infra.web.serving import Anybody, served
 from tests.service import Service
 
 EVENTS = {"accept": "text/event-stream"}
@@ -191,8 +193,10 @@ async def in_process(world: World) -> AsyncIterator[str]:
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         body = await HttpRequest(scope, receive).json()
-        prepared = operations.prepare(Request(body["query"], None, body["variables"]), "request")
-        await event_stream(operations, prepared, 0.05)(scope, receive, send)
+        caller = Caller(Viewer(WORKSPACE), "request")
+        prepared = operations.prepare(Request(body["query"], None, body["variables"]), caller)
+        listener = Listener(operations, prepared, Entrance(Anybody()), Admission(), scope)
+        await event_stream(listener, 0.05)(scope, receive, send)
 
     await world.hub.start()
     async with served(application) as url:  # type: ignore[arg-type]

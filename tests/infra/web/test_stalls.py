@@ -14,6 +14,7 @@ from infra.realtime.sharing import Shares
 from infra.realtime.statuses import StatusBoard
 from infra.realtime.streams import Feed
 from infra.web.documents import Documents
+from infra.web.entrance import Entrance
 from infra.web.errors import ErrorFormatter
 from infra.web.http import GraphQLEndpoint
 from infra.web.metrics import Metrics
@@ -22,6 +23,7 @@ from infra.web.server import serving
 from infra.web.websocket import WebSocketEndpoint
 from schema.root import schema
 from tests.infra.realtime.world import WORKSPACE, StillClock, World
+from tests.infra.web.serving import Anybody
 
 WIDE = " ".join(f"d{at}: exchange" for at in range(150))
 QUERY = f"subscription {{ messages {{ ... on MessageBatch {{ messages {{ {WIDE} }} }} }} }}"
@@ -42,8 +44,9 @@ async def following(first: bytes, *then: bytes) -> AsyncIterator[Shares]:
     operations = Operations(
         graphql, Documents(graphql), lambda _: context, shares, ErrorFormatter(), metrics
     )
-    http = GraphQLEndpoint(operations, metrics, stall_seconds=0.5)
-    sockets = WebSocketEndpoint(operations)
+    entrance = Entrance(Anybody())
+    http = GraphQLEndpoint(operations, entrance, metrics, stall_seconds=0.5)
+    sockets = WebSocketEndpoint(operations, entrance)
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
         await (http if scope["type"] == "http" else sockets)(scope, receive, send)

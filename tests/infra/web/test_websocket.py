@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from infra.web.entrance import Entrance
 from infra.web.health import Health
 from infra.web.metrics import Metrics
 from infra.web.routes import create_web
@@ -23,7 +24,7 @@ from tests.infra.clients import (
     ticks,
 )
 from tests.infra.web.sample import World
-from tests.infra.web.serving import operations, served
+from tests.infra.web.serving import Anybody, operations, served
 from tests.service import Service
 
 PROTOCOL = "graphql-transport-ws"
@@ -47,9 +48,11 @@ async def test_the_subprotocol_is_chosen_among_others(service: Service) -> None:
 
 async def test_a_client_that_never_initialises_is_closed_with_4408() -> None:
     served_operations = operations(World())
+    entrance = Entrance(Anybody())
     web = create_web(
         served_operations,
-        WebSocketEndpoint(served_operations, init_seconds=0.2),
+        entrance,
+        WebSocketEndpoint(served_operations, entrance, init_seconds=0.2),
         Health({}),
         Metrics(),
     )
