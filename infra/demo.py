@@ -45,7 +45,7 @@ async def _connect(
         async with database.write() as session:
             connector = await connectors.locked(session, viewer, known)
             if connector.url != url:
-                await connectors.update(session, workshop, connector, {"url": url}, {})
+                await connectors.update(session, workshop, connector, {"url": url})
         return
     configuration = Configuration(
         name=source.name,
@@ -54,7 +54,7 @@ async def _connect(
         polling_interval_ms=source.polling_interval_ms,
         subscribe_frames=source.subscribe_frames,
     )
-    connector, _ = await connectors.draft(workshop, viewer, configuration, {})
+    connector, _ = await connectors.draft(workshop, viewer, configuration)
     async with database.write() as session:
         await connectors.create(session, viewer, connector)
         await connectors.start(session, workshop.clock, connector)

@@ -17,7 +17,7 @@ from infra.feeds.budget import RateBudget
 from infra.feeds.checks import FeedChecks
 from infra.feeds.guard import Guard
 from infra.feeds.status import StatusBook
-from infra.feeds.store import ConnectorStore
+from infra.feeds.store import StatusRows
 from infra.keyring import vault_of
 from infra.postgres.database import Database, connector
 from infra.postgres.embedded import EmbeddedPostgres
@@ -125,7 +125,7 @@ async def parts_on(stack: AsyncExitStack, settings: Settings, url: str) -> Parts
     vault = vault_of(settings)
     ticker = StatusTicker(bus)
     await _background(stack, ticker.run(), "status ticker")
-    book = StatusBook(ConnectorStore(database, vault), clock, ticker.publish)
+    book = StatusBook(StatusRows(database), clock, ticker.publish)
     partitions = Partitions(settings.partition_hours)
     keeper = Housekeeper(
         database,

@@ -15,6 +15,8 @@ from domain.connectors import (
     ConnectorState,
     ConnectorStatus,
     NoFieldsToUpdate,
+    ReferencesPatch,
+    SecretChanges,
     Secrets,
     SecretsPatch,
 )
@@ -37,6 +39,7 @@ from schema.inputs.connectors import (
     CreateConnectorInput,
     DeleteConnectorInput,
     NamedSecretInput,
+    SecretReferenceInput,
     StartConnectorInput,
     StopConnectorInput,
     TestConnectorInput,
@@ -145,6 +148,11 @@ async def connector_of(root: strawberry.Parent[Any], info: Info) -> Connector | 
     return await info.context.connectors.load(root.connector_id)
 
 
+def references_of(root: strawberry.Parent[Connector]) -> list[connectors.Reference]:
+    """Which of a connector's fields take the values of named secrets."""
+    return connectors.references_of(root)
+
+
 def connector_id_of(root: strawberry.Parent[Any]) -> str:
     """The global id of the connector an object belongs to."""
     return ids.global_id("Connector", root.connector_id)
@@ -158,10 +166,13 @@ async def create(
 ) -> Connector:
     """Make a connector."""
     context = info.context
-    configuration, secrets = _created(input)
+    configuration, own, references = _created(input)
+    async with context.database.read() as session:
+        secrets = await _secrets(session, context, own, references)
     connector, _ = await connectors.draft(context.workshop, context.viewer, configuration, secrets)
     async with context.database.write() as session:
-        return await connectors.create(session, context.viewer, connector)
+        await _secrets(session, context, own, references)  # they may be gone by now, else stay
+        return await connectors.create(session, context.viewer, connector, secrets)
 
 
 async def update(
@@ -170,8 +181,9 @@ async def update(
 ) -> Connector:
     """Change a connector."""
     context = info.context
-    configuration, secrets = await _changed(context, input)
+    configuration, own, references = await _changed(context, input)
     async with context.database.write() as session:
+        secrets = await _secrets(session, context, own, references)
         connector = await _locked(session, context, input.id, input.expected_version)
         await connectors.update(session, context.workshop, connector, configuration, secrets)
     await context.services.switchboard.connector_changed(connector.id)
@@ -223,7 +235,8 @@ async def test(
 ) -> Probe:
     """Try a connector without storing anything."""
     context = info.context
-    connector, secrets = await _candidate(context, input)
+    connector, own = await _candidate(context, input)
+    secrets = await context.services.named_secrets.opened(connector, own, context.act)
     return await probe(context.services.prober, connector, secrets)
 
 
@@ -244,12 +257,17 @@ async def statuses(
 
 
 async def _candidate(context: Context, input: TestConnectorInput) -> tuple[Connector, Secrets]:
+    """The connector to test, and its own secrets."""
     if input.configuration is not None:
-        drafted = _created(input.configuration.value)
-        return await connectors.draft(context.workshop, context.viewer, *drafted)
+        configured, own, references = _created(input.configuration.value)
+        async with context.database.read() as session:
+            secrets = await _secrets(session, context, own, references)
+        return await connectors.draft(context.workshop, context.viewer, configured, secrets)
     if input.changes is not None:
-        configuration, secrets = await _changed(context, input.changes.value)
+        configuration, own, references = await _changed(context, input.changes.value)
         connector = await _stored(context, input.changes.value.id)
+        async with context.database.read() as session:
+            secrets = await _secrets(session, context, own, references)
         return connector, connectors.revise(context.workshop, connector, configuration, secrets)
     if input.id is None:
         raise InvalidInput(field="id", reason="must not be null")
@@ -281,18 +299,30 @@ def _key(id: str) -> UUID:
     return key
 
 
-def _created(input: CreateConnectorInput) -> tuple[connectors.Configuration, SecretsPatch]:
+async def _secrets(
+    session: AsyncSession, context: Context, own: SecretsPatch, references: ReferencesPatch
+) -> SecretChanges:
+    admitted = await connectors.admitted(
+        session, context.services.vault, context.viewer, references
+    )
+    return SecretChanges(own, references, admitted)
+
+
+def _created(
+    input: CreateConnectorInput,
+) -> tuple[connectors.Configuration, SecretsPatch, ReferencesPatch]:
     values = {name: getattr(input, name) for name in _CONFIGURATION}
     values["subscribe_frames"] = input.subscribe_frames or []
     secrets: dict[str, Any] = {name: getattr(input, name) for name in _SECRETS}
     for name, field in _PAIRS:
         secrets[name] = _pairs(field, getattr(input, name) or ())
-    return connectors.Configuration(**values), cast("SecretsPatch", secrets)
+    references = _references(input.secret_references or ())
+    return connectors.Configuration(**values), cast("SecretsPatch", secrets), references
 
 
 async def _changed(
     context: Context, input: UpdateConnectorInput
-) -> tuple[ConfigurationPatch, SecretsPatch]:
+) -> tuple[ConfigurationPatch, SecretsPatch, ReferencesPatch]:
     """The changes of an input, a new URL's address looked up before anything is locked."""
     configuration: dict[str, Any] = _given(input, _CONFIGURATION)
     secrets: dict[str, Any] = _given(input, _SECRETS)
@@ -300,16 +330,27 @@ async def _changed(
         given = getattr(input, name)
         if given is not None:
             secrets[name] = None if given.value is None else _pairs(field, given.value)
-    if not configuration and not secrets:
+    references: ReferencesPatch = {}
+    if input.secret_references is not None:
+        given_references = input.secret_references.value
+        references = None if given_references is None else _references(given_references)
+    if not configuration and not SecretChanges(cast("SecretsPatch", secrets), references):
         raise NoFieldsToUpdate
     if "url" in configuration:
         await connectors.check_source(configuration["url"], context.services.checks)
-    return cast("ConfigurationPatch", configuration), cast("SecretsPatch", secrets)
+    return cast("ConfigurationPatch", configuration), cast("SecretsPatch", secrets), references
 
 
 def _given(input: UpdateConnectorInput, names: Sequence[str]) -> dict[str, Any]:
     given = {name: getattr(input, name) for name in names}
     return {name: some.value for name, some in given.items() if some is not None}
+
+
+def _references(references: Sequence[SecretReferenceInput]) -> Mapping[str, str | None]:
+    named = {reference.field: reference.secret for reference in references}
+    if len(named) != len(references):
+        raise InvalidInput(field="secretReferences", reason="names one field twice")
+    return named
 
 
 def _pairs(field: str, pairs: Sequence[NamedSecretInput]) -> Mapping[str, str | None]:

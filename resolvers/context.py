@@ -7,7 +7,14 @@ from typing import Protocol
 import strawberry
 
 from domain.audit import Trail
-from domain.connectors import ConnectorChecks, StatusFeed, Switchboard, Vault, Workshop
+from domain.connectors import (
+    ConnectorChecks,
+    SecretOpener,
+    StatusFeed,
+    Switchboard,
+    Vault,
+    Workshop,
+)
 from domain.identity import (
     Act,
     AuditLog,
@@ -39,6 +46,7 @@ class Services:
     clock: Clock
     ids: Ids
     switchboard: Switchboard
+    named_secrets: SecretOpener
     checks: ConnectorChecks
     prober: Prober
     quarantine: QuarantineReplay

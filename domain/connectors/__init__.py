@@ -17,7 +17,24 @@ from domain.connectors.errors import (
     NoFieldsToUpdate,
 )
 from domain.connectors.lifecycle import ConnectorEvent, as_of, next_state
-from domain.connectors.ports import ConnectorChecks, StatusFeed, Switchboard
+from domain.connectors.ports import (
+    ConnectorChecks,
+    SecretOpener,
+    StatusFeed,
+    Switchboard,
+)
+from domain.connectors.references import (
+    Admitted,
+    Reference,
+    References,
+    ReferencesPatch,
+    SecretChanges,
+    admitted,
+    filled,
+    ids_using,
+    references_of,
+    using,
+)
 from domain.connectors.registry import (
     ConnectorFilter,
     DeletedConnector,
@@ -39,8 +56,10 @@ from domain.connectors.registry import (
 from domain.connectors.rules import (
     Configuration,
     ConfigurationPatch,
+    check_secrets,
     check_source,
     checked,
+    origin_of,
     protocol_of,
     venue_of,
 )
@@ -58,6 +77,7 @@ from domain.ports import Vault
 
 __all__ = [
     "AddressRefused",
+    "Admitted",
     "AuthType",
     "Configuration",
     "ConfigurationPatch",
@@ -74,6 +94,11 @@ __all__ = [
     "DeletedConnector",
     "HttpMethod",
     "NoFieldsToUpdate",
+    "Reference",
+    "References",
+    "ReferencesPatch",
+    "SecretChanges",
+    "SecretOpener",
     "Secrets",
     "SecretsPatch",
     "StatusFeed",
@@ -81,9 +106,11 @@ __all__ = [
     "Vault",
     "Venue",
     "Workshop",
+    "admitted",
     "as_of",
     "by_id",
     "by_ids",
+    "check_secrets",
     "check_source",
     "checked",
     "connectors",
@@ -91,11 +118,15 @@ __all__ = [
     "credential_forms",
     "delete",
     "draft",
+    "filled",
+    "ids_using",
     "locked",
     "masked",
     "next_state",
     "open_secrets",
+    "origin_of",
     "protocol_of",
+    "references_of",
     "revise",
     "seal_secrets",
     "secret_fields",
@@ -105,5 +136,6 @@ __all__ = [
     "stop",
     "unsealed",
     "update",
+    "using",
     "venue_of",
 ]

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 from uuid import UUID
 
-from domain.connectors.entities import ConnectorStatus
-from domain.identity import Viewer
+from domain.connectors.entities import Connector, ConnectorStatus
+from domain.connectors.secrets import Secrets
+from domain.identity import Act, Viewer
 from domain.live import LiveStream
 
 
@@ -27,6 +28,16 @@ class ConnectorChecks(Protocol):
 
     async def check_address(self, url: str) -> None:
         """Raise AddressRefused when the host leads where Penstock may not go; a host that does not resolve passes."""
+
+
+class SecretOpener(Protocol):
+    """Opens the named secrets that connectors refer to."""
+
+    async def opened(self, connector: Connector, own: Secrets, act: Act) -> Secrets:
+        """A connector's own secrets with those it refers to; each use is written down as the act's.
+
+        Raises InvalidInput (`secretReferences.apiKey`, ...) for one that is gone or cannot be opened or sent.
+        """
 
 
 class StatusFeed(Protocol):

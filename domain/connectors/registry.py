@@ -26,6 +26,14 @@ from domain.connectors.errors import (
 )
 from domain.connectors.lifecycle import AT_WORK, STARTING_GRACE, ConnectorEvent, next_state
 from domain.connectors.ports import ConnectorChecks
+from domain.connectors.references import (
+    UNCHANGED,
+    SecretChanges,
+    filled,
+    note_references,
+    referred,
+    without,
+)
 from domain.connectors.rules import (
     Configuration,
     ConfigurationPatch,
@@ -37,7 +45,6 @@ from domain.connectors.rules import (
 )
 from domain.connectors.secrets import (
     Secrets,
-    SecretsPatch,
     kept_fields,
     merged,
     open_secrets,
@@ -89,27 +96,38 @@ class Workshop:
 
 
 async def draft(
-    workshop: Workshop, viewer: Viewer, configuration: Configuration, secrets: SecretsPatch
+    workshop: Workshop,
+    viewer: Viewer,
+    configuration: Configuration,
+    secrets: SecretChanges = UNCHANGED,
 ) -> tuple[Connector, Secrets]:
-    """A checked connector that is not stored; raises InvalidInput, AddressRefused."""
-    opened = merged(Secrets(), secrets)
-    settled = checked(configuration, opened, workshop.checks)
+    """A checked connector that is not stored, and its own secrets; raises InvalidInput, AddressRefused."""
+    references = referred({}, secrets.own, secrets.references)
+    own = merged(Secrets(), secrets.own)
+    whole = filled(own, references, secrets.values)
+    settled = checked(configuration, whole, workshop.checks)
     await check_source(settled.url, workshop.checks)
     now = workshop.clock.now()
     connector = Connector(
         id=workshop.ids.new(),
         workspace_id=viewer.workspace_id,
         protocol=protocol_of(settled.url),
-        secret_fields=secret_fields(opened),
+        secret_fields=secret_fields(whole),
+        secret_references=dict(references),
         created_at=now,
         updated_at=now,
         **_columns(settled),
     )
-    connector.sealed = seal_secrets(workshop.vault, connector.id, opened)
-    return connector, opened
+    connector.sealed = seal_secrets(workshop.vault, connector.id, own)
+    return connector, own
 
 
-async def create(session: AsyncSession, viewer: Viewer, connector: Connector) -> Connector:
+async def create(
+    session: AsyncSession,
+    viewer: Viewer,
+    connector: Connector,
+    secrets: SecretChanges = UNCHANGED,
+) -> Connector:
     """Store a drafted connector with its status; raises ConnectorLimitReached, ConnectorNameTaken."""
     await session.scalar(
         select(col(Workspace.id)).where(col(Workspace.id) == viewer.workspace_id).with_for_update()
@@ -127,6 +145,7 @@ async def create(session: AsyncSession, viewer: Viewer, connector: Connector) ->
         )
     )
     await session.flush()
+    note_references(session, connector, secrets)
     return connector
 
 
@@ -135,7 +154,7 @@ async def update(
     workshop: Workshop,
     connector: Connector,
     configuration: ConfigurationPatch,
-    secrets: SecretsPatch,
+    secrets: SecretChanges = UNCHANGED,
 ) -> Connector:
     """Change a locked connector; raises InvalidInput, ConnectorNameTaken, NoFieldsToUpdate.
 
@@ -147,6 +166,7 @@ async def update(
     connector.version += 1
     connector.updated_at = workshop.clock.now()
     await _flush(session, connector.name)
+    note_references(session, connector, secrets)
     return connector
 
 
@@ -154,16 +174,21 @@ def revise(
     workshop: Workshop,
     connector: Connector,
     configuration: ConfigurationPatch,
-    secrets: SecretsPatch,
+    secrets: SecretChanges = UNCHANGED,
 ) -> Secrets:
-    """Apply checked changes to a connector and return its secrets; raises InvalidInput.
+    """Apply checked changes to a connector and return its own secrets; raises InvalidInput.
 
-    Secrets go to no other host than they were given for: a URL of another origin wants them anew.
+    Secrets go to no other host than they were given for: a URL of another origin wants them anew, and those it refers
+    to named again, by somebody who may use them.
     """
     stored = open_secrets(workshop.vault, connector)
-    opened = merged(stored, secrets)
-    settled = checked(_patched(connector, configuration), opened, workshop.checks)
-    kept = kept_fields(stored, secrets)
+    references = referred(connector.secret_references, secrets.own, secrets.references)
+    own = without(merged(stored, secrets.own), references)
+    whole = filled(own, references, secrets.values)
+    settled = checked(_patched(connector, configuration), whole, workshop.checks)
+    named = secrets.references or {}
+    kept = kept_fields(without(stored, references), secrets.own)
+    kept += [field for field in references if field not in named]
     if kept and origin_of(settled.url) != origin_of(connector.url):
         raise InvalidInput(
             field="url",
@@ -173,9 +198,10 @@ def revise(
         setattr(connector, name, value)
     connector.protocol = protocol_of(settled.url)
     if secrets:
-        connector.sealed = seal_secrets(workshop.vault, connector.id, opened)
-        connector.secret_fields = secret_fields(opened)
-    return opened
+        connector.sealed = seal_secrets(workshop.vault, connector.id, own)
+        connector.secret_fields = secret_fields(whole)
+        connector.secret_references = dict(references)
+    return own
 
 
 async def start(session: AsyncSession, clock: Clock, connector: Connector) -> Connector:

@@ -127,7 +127,7 @@ def checked(
     else:
         _check_socket(configuration, venue)
     _check_range("staleAfterMs", configuration.stale_after_ms)
-    _check_secrets(configuration.auth_type, secrets, venue)
+    check_secrets(configuration.auth_type, secrets, venue)
     _check_objects(configuration, venue, checks)
     return Configuration(
         name=name,
@@ -222,7 +222,8 @@ def _refuse(constant: str) -> None:
     raise ValueError(constant)
 
 
-def _check_secrets(auth_type: AuthType, secrets: Secrets, venue: Venue) -> None:
+def check_secrets(auth_type: AuthType, secrets: Secrets, venue: Venue) -> None:
+    """Raise InvalidInput for secrets that cannot be sent as they are, or are not enough for the authentication."""
     for attribute, name in {pair for pairs in _SECRETS_OF.values() for pair in pairs} | {
         ("passphrase", "passphrase")
     }:

@@ -18,7 +18,7 @@ _PLAIN_HEADERS = frozenset(
     ("accept", "accept-encoding", "accept-language", "content-type", "origin", "user-agent")
 )
 
-_FIELD_NAMES = {
+FIELD_NAMES = {
     "api_key": "apiKey",
     "api_secret": "apiSecret",
     "passphrase": "passphrase",
@@ -90,9 +90,9 @@ def secret_fields(secrets: Secrets) -> list[str]:
     names = []
     for name, value in asdict(secrets).items():
         if isinstance(value, Mapping):
-            names += [f"{_FIELD_NAMES[name]}.{key}" for key in sorted(value)]
+            names += [f"{FIELD_NAMES[name]}.{key}" for key in sorted(value)]
         elif value is not None:
-            names.append(_FIELD_NAMES[name])
+            names.append(FIELD_NAMES[name])
     return names
 
 

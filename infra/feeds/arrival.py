@@ -13,7 +13,8 @@ from domain.messages import QuarantinedFrame, SequenceGap, Tick
 class Lease:
     """The right to run one connector: no other process has it while it is renewed.
 
-    `epoch` grows with every change of holder; `version` is the connector's configuration as last looked at.
+    `epoch` grows with every change of holder; `version` is the connector's configuration as last looked at, `secrets`
+    the versions of those it refers to.
     """
 
     connector_id: UUID
@@ -21,6 +22,7 @@ class Lease:
     holder: UUID
     epoch: int
     version: int
+    secrets: str = ""
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from random import SystemRandom
 from typing import Protocol
 from uuid import UUID
 
-from domain.connectors import Connector, ConnectorStatus, Secrets
+from domain.connectors import ConnectorStatus, Secrets
 from infra.feeds.arrival import Lease
 from infra.feeds.backoff import Backoff
 from infra.feeds.rest import PollOptions
@@ -34,8 +34,11 @@ class Store(Protocol):
     async def load(self, connector_id: UUID) -> Loaded | None:
         """The connector's present configuration; None when it is gone."""
 
-    def open_secrets(self, connector: Connector) -> Secrets:
-        """Its secrets; raises ValueError when no key opens them."""
+    def open_secrets(self, loaded: Loaded) -> Secrets:
+        """Its secrets, with those it refers to; raises ValueError when no key opens them, InvalidInput."""
+
+    async def note_use(self, loaded: Loaded) -> None:
+        """Write down that the connector uses the secrets it refers to."""
 
     async def enabled(self, connector_id: UUID) -> bool | None:
         """Whether it is meant to run; None when it is gone."""

@@ -15,6 +15,7 @@ from domain.connectors import (
     ConnectorState,
     Secrets,
 )
+from domain.errors import InvalidInput
 from domain.ports import Clock, Ids
 from infra import logs
 from infra.feeds.arrival import Intake, Lease
@@ -39,6 +40,8 @@ class _Running:
     lease: Lease
     held_at: float
     version: int
+    secrets: str
+    noted: str = ""
     task: asyncio.Task[None] | None = None
     keeper: StatusKeeper | None = None
 
@@ -146,7 +149,7 @@ class Runtime:
                 self._begin_end(connector_id, self._let_go(running))
             elif lease.epoch != running.lease.epoch:
                 self._drop(running)
-            elif lease.version != running.version:
+            elif (lease.version, lease.secrets) != (running.version, running.secrets):
                 self._begin_end(connector_id, self._restart(running))
         for connector_id, lease in leases.items():
             if connector_id not in self._running and connector_id not in self._ending:
@@ -186,7 +189,7 @@ class Runtime:
             self._begin_end(connector_id, self._forsake(running))
 
     def _begin(self, lease: Lease, held_at: float) -> None:
-        running = _Running(lease, held_at, lease.version)
+        running = _Running(lease, held_at, lease.version, lease.secrets)
         self._running[lease.connector_id] = running
         running.task = asyncio.create_task(
             self._supervise(running), name=f"connector {lease.connector_id}"
@@ -282,20 +285,33 @@ class Runtime:
             connector = loaded.connector
             if running.keeper is None:
                 running.keeper = await self._open(running.lease, loaded)
-        running.version = connector.version
+        running.version, running.secrets = connector.version, loaded.secrets
         keeper = running.keeper
         keeper.happened(ConnectorEvent.STARTED)
-        try:
-            secrets = self._store.open_secrets(connector)
-        except ValueError:
-            explanation = "no key of the ring opens this connector's secrets"
-            keeper.happened(ConnectorEvent.FAILED, explanation)
-            logger.error("{}", explanation)
+        secrets = self._secrets(loaded, keeper)
+        if secrets is None:
             return True
-        logs.mask(*values_of(secrets))
-        keeper.hide(secrets)
+        if running.noted != running.secrets:
+            await self._store.note_use(loaded)
+            running.noted = running.secrets
         await self._reader(connector, secrets, running.lease, keeper).run()
         return True
+
+    def _secrets(self, loaded: Loaded, keeper: StatusKeeper) -> Secrets | None:
+        """The connector's secrets, hidden from now on; None when they cannot be used, which its status then says."""
+        try:
+            secrets = self._store.open_secrets(loaded)
+        except InvalidInput as error:
+            explanation = f"{error.field} {error.reason}"
+        except ValueError:
+            explanation = "no key of the ring opens this connector's secrets"
+        else:
+            logs.mask(*values_of(secrets))
+            keeper.hide(secrets)
+            return secrets
+        keeper.happened(ConnectorEvent.FAILED, explanation)
+        logger.error("{}", explanation)
+        return None
 
     async def _open(self, lease: Lease, loaded: Loaded) -> StatusKeeper:
         known = self._book.get(lease)

@@ -12,7 +12,10 @@ from domain.connectors import (
     Vault,
     open_secrets,
 )
+from domain.identity import Act, Caller
 from domain.messages import MessageType
+from domain.secrets import Secret
+from infra.feeds.named import NamedSecrets, named_secrets, versions_of
 from infra.feeds.sequences import StoredKey
 from infra.postgres.database import Database
 
@@ -50,46 +53,19 @@ class Loaded:
 
     connector: Connector
     status: ConnectorStatus | None
+    named: Sequence[Secret] = ()
+
+    @property
+    def secrets(self) -> str:
+        """The versions of the secrets it refers to."""
+        return versions_of(self.named)
 
 
-class ConnectorStore:
-    """Reads and writes under a connector's lease."""
+class StatusRows:
+    """Keeps statuses under their leases."""
 
-    def __init__(self, database: Database, vault: Vault) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._vault = vault
-
-    async def load(self, connector_id: UUID) -> Loaded | None:
-        """The connector's present configuration; None when it is gone."""
-        async with self._database.read() as session:
-            connector = await session.get(Connector, connector_id)
-            if connector is None:
-                return None
-            return Loaded(connector, await session.get(ConnectorStatus, connector_id))
-
-    def open_secrets(self, connector: Connector) -> Secrets:
-        """Its secrets; raises ValueError when no key of the ring opens them."""
-        return open_secrets(self._vault, connector)
-
-    async def enabled(self, connector_id: UUID) -> bool | None:
-        """Whether it is meant to run; None when it is gone."""
-        enabled: bool | None = await self._database.pool.fetchval(
-            _ENABLED, connector_id, timeout=_SECONDS
-        )
-        return enabled
-
-    async def settle(self) -> list[ConnectorStatus]:
-        """Call stopped what was told to stop while its process died and could not say so; returns their statuses."""
-        rows = await self._database.pool.fetch(_SETTLE, timeout=_SECONDS)
-        return [ConnectorStatus(**{**row, "state": ConnectorState(row["state"])}) for row in rows]
-
-    async def recent_keys(self, connector_id: UUID, limit: int) -> list[StoredKey]:
-        """Keys of its last `limit` stored messages, of those that have one, newest first."""
-        rows = await self._database.pool.fetch(_RECENT_KEYS, connector_id, limit, timeout=_SECONDS)
-        return [
-            StoredKey(key, instrument, _TYPES[type], sequence)
-            for key, instrument, type, sequence in rows
-        ]
 
     async def save_statuses(self, statuses: Sequence[ConnectorStatus]) -> None:
         """Store statuses, each only where the lease it was made under still stands."""
@@ -117,3 +93,57 @@ class ConnectorStore:
             for status in sorted(statuses, key=lambda status: status.connector_id)
         ]
         await self._database.pool.executemany(_SAVE, rows, timeout=_SECONDS)
+
+
+class ConnectorStore(StatusRows):
+    """Reads and writes under a connector's lease. Uses of secrets are written down as the process's own."""
+
+    def __init__(
+        self, database: Database, vault: Vault, named: NamedSecrets, process_id: UUID
+    ) -> None:
+        super().__init__(database)
+        self._vault = vault
+        self._named = named
+        self._act = Act(Caller(None, f"ingest {process_id}"), "useSecret")
+
+    async def load(self, connector_id: UUID) -> Loaded | None:
+        """The connector's present configuration; None when it is gone."""
+        async with self._database.read() as session:
+            connector = await session.get(Connector, connector_id)
+            if connector is None:
+                return None
+            status = await session.get(ConnectorStatus, connector_id)
+            return Loaded(connector, status, await named_secrets(session, connector))
+
+    def open_secrets(self, loaded: Loaded) -> Secrets:
+        """Its secrets, with those it refers to.
+
+        Raises ValueError when no key of the ring opens its own, InvalidInput for a reference that cannot be used.
+        """
+        own = open_secrets(self._vault, loaded.connector)
+        return self._named.filled(loaded.connector, own, loaded.named)
+
+    async def note_use(self, loaded: Loaded) -> None:
+        """Write down that the connector uses the secrets it refers to."""
+        if loaded.named:
+            await self._named.note_use(loaded.connector, loaded.named, self._act)
+
+    async def enabled(self, connector_id: UUID) -> bool | None:
+        """Whether it is meant to run; None when it is gone."""
+        enabled: bool | None = await self._database.pool.fetchval(
+            _ENABLED, connector_id, timeout=_SECONDS
+        )
+        return enabled
+
+    async def settle(self) -> list[ConnectorStatus]:
+        """Call stopped what was told to stop while its process died and could not say so; returns their statuses."""
+        rows = await self._database.pool.fetch(_SETTLE, timeout=_SECONDS)
+        return [ConnectorStatus(**{**row, "state": ConnectorState(row["state"])}) for row in rows]
+
+    async def recent_keys(self, connector_id: UUID, limit: int) -> list[StoredKey]:
+        """Keys of its last `limit` stored messages, of those that have one, newest first."""
+        rows = await self._database.pool.fetch(_RECENT_KEYS, connector_id, limit, timeout=_SECONDS)
+        return [
+            StoredKey(key, instrument, _TYPES[type], sequence)
+            for key, instrument, type, sequence in rows
+        ]

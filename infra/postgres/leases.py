@@ -23,7 +23,11 @@ _CLAIM = """
     from free where s.connector_id = free.connector_id
 """
 _HELD = """
-    select s.connector_id, s.workspace_id, s.lease_epoch, c.version
+    select s.connector_id, s.workspace_id, s.lease_epoch, c.version, coalesce((
+        select string_agg(n.id || ':' || n.version, ',' order by n.id) from secrets n
+        where c.secret_references::text <> '{}' and n.workspace_id = c.workspace_id
+            and n.name in (select value from json_each_text(c.secret_references))
+    ), '') as secrets
     from connector_status s join connectors c on c.id = s.connector_id
     where s.leased_by = $1 and s.leased_until >= now() and c.enabled
     order by s.connector_id
@@ -103,6 +107,7 @@ class ConnectorLeases:
                 holder=self.process_id,
                 epoch=row["lease_epoch"],
                 version=row["version"],
+                secrets=row["secrets"],
             )
             for row in rows
         ]

@@ -34,6 +34,14 @@ USERNAME = "The user name of HTTP Basic. Write-only."
 PASSWORD = "The password of HTTP Basic, empty when unset. Write-only."  # noqa: S105
 HEADERS = "Headers sent with every request or handshake, at most 100. Write-only."
 PARAMETERS = "Query parameters added to the URL, at most 100. Write-only."
+REFERENCES = (
+    "Fields that take the value of a named secret instead of one of their own, at most 100. Needs `USE_SECRETS`, or a "
+    "share of each secret. A running connector reconnects when the secret is set anew."
+)
+REFERENCES_MERGED = (
+    " Those named are set or, with a null secret, ended; the others stay; null ends all. A value given for a field "
+    "takes the place of its reference. With a URL of another host, name them again."
+)
 MERGED = " Those named are set or, with a null value, removed; the others stay; null removes all."
 CLEARS = " Null clears it."
 ID = "The connector's id."
@@ -68,6 +76,20 @@ class NamedSecretInput:
     )
 
 
+@strawberry.input(description="A field of a connector that takes the value of a named secret.")
+class SecretReferenceInput:
+    """A field and the secret it refers to."""
+
+    field: str = strawberry.field(
+        description="Which field: `apiKey`, `apiSecret`, `passphrase`, `bearerToken`, `username`, `password`, "
+        "`headers.NAME` or `queryParameters.NAME`."
+    )
+    secret: str | None = strawberry.field(
+        default=None,
+        description="The name of a secret of the workspace; null, in an update, ends the reference.",
+    )
+
+
 @strawberry.input(description="A connector as it shall be.")
 class CreateConnectorInput:
     """All of a connector."""
@@ -92,6 +114,9 @@ class CreateConnectorInput:
     headers: list[NamedSecretInput] | None = strawberry.field(default=None, description=HEADERS)
     query_parameters: list[NamedSecretInput] | None = strawberry.field(
         default=None, description=PARAMETERS
+    )
+    secret_references: list[SecretReferenceInput] | None = strawberry.field(
+        default=None, description=REFERENCES
     )
 
 
@@ -126,6 +151,9 @@ class UpdateConnectorInput:
     )
     query_parameters: strawberry.Maybe[list[NamedSecretInput] | None] = strawberry.field(
         description=PARAMETERS + MERGED
+    )
+    secret_references: strawberry.Maybe[list[SecretReferenceInput] | None] = strawberry.field(
+        description=REFERENCES + REFERENCES_MERGED
     )
 
 

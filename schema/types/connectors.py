@@ -65,6 +65,12 @@ class ConnectorStatus:
     leased_until: datetime | None = plain("When that process's claim ends unless it renews it.")
 
 
+@view(connectors.Reference, "A field of a connector that takes the value of a named secret.")
+class SecretReference:
+    field: str = plain("Which field, such as `apiKey` or `headers.X-Key`.")
+    secret: str = plain("The secret's name.")
+
+
 @view(connectors.Connector, "A source that Penstock polls or streams.")
 class Connector(relay.Node):
     id: relay.NodeID[UUID]
@@ -87,6 +93,9 @@ class Connector(relay.Node):
     signing: JSON | None = plain("The recipe of an HMAC signature.")
     secret_fields: list[str] = plain(
         "Which secrets are set, such as `apiKey` or `headers.X-Key`; their values never come back."
+    )
+    secret_references: list[SecretReference] = field(
+        resolvers.references_of, "Which of them are named secrets of the workspace."
     )
     version: int = plain("Grows with every change; for `expectedVersion`.")
     created_at: datetime = plain("When it was created.")

@@ -17,6 +17,7 @@ from domain.identity import ALL, Caller, Viewer
 from infra.feeds.budget import RateBudget
 from infra.feeds.checks import FeedChecks
 from infra.feeds.guard import Guard
+from infra.feeds.named import NamedSecrets
 from infra.feeds.prober import FeedProber
 from infra.feeds.venues import normalise
 from infra.postgres.audit_log import PostgresAuditLog
@@ -167,6 +168,9 @@ async def living(url: str, *, allow_private: bool = True) -> AsyncIterator[World
             quarantine=Quarantine(database.pool, w.writer, normalise, vault),
             storage=PostgresStorage(database, embedded=True, bus="memory"),
             audit=PostgresAuditLog(databases, clock),
+            named_secrets=NamedSecrets(
+                database, vault, PostgresAuditLog(databases, clock), clock
+            ),
         )
         yield World(database, services, changes)
 

@@ -11,15 +11,18 @@ from domain.connectors import Connector, ConnectorStatus, seal_secrets
 from domain.connectors import Secrets as Opened
 from infra.feeds.budget import RateBudget
 from infra.feeds.guard import Guard
+from infra.feeds.named import NamedSecrets
 from infra.feeds.plan import RuntimeOptions
 from infra.feeds.runtime import Runtime
 from infra.feeds.status import StatusBook
 from infra.feeds.store import ConnectorStore
 from infra.feeds.venues import normalise
+from infra.postgres.audit_log import PostgresAuditLog
 from infra.postgres.database import Database, connector
 from infra.postgres.leases import ConnectorLeases
 from infra.postgres.nodes import NodeLease
 from infra.postgres.partitions import Partitions
+from infra.postgres.tenancy import Tenancy
 from infra.postgres.writer import BatchWriter
 from infra.realtime.announcement import Announcement
 from infra.security.vault import KeyVault
@@ -71,7 +74,8 @@ class Process:
 async def a_process(database: Database, **changes: Any) -> AsyncIterator[Process]:
     """A started process; stopped at the end if the test has not ended it."""
     process_id, clock, published = uuid4(), SystemClock(), []
-    store = ConnectorStore(database, VAULT)
+    audit = PostgresAuditLog(Tenancy(database), clock)
+    store = ConnectorStore(database, VAULT, NamedSecrets(database, VAULT, audit, clock), process_id)
     book = StatusBook(store, clock, published.append)
 
     async def announce(announcement: Announcement) -> None:

@@ -246,8 +246,11 @@ class OnePlace:
         self._check()
         return Loaded(self.made, None)
 
-    def open_secrets(self, connector: Connector) -> Secrets:
+    def open_secrets(self, loaded: Loaded) -> Secrets:
         return Secrets()
+
+    async def note_use(self, loaded: Loaded) -> None:
+        pass
 
     async def enabled(self, connector_id: UUID) -> bool | None:
         self._check()
