@@ -10,16 +10,18 @@ from uuid import UUID
 
 from loguru import logger
 
-from domain.identity import ALL, Caller, Viewer
+from domain.identity import ALL, Viewer
 from infra.console import step
 from infra.demo import demonstrating
 from infra.feeds.checks import FeedChecks
+from infra.feeds.named import NamedSecrets
 from infra.feeds.plan import RuntimeOptions
 from infra.feeds.prober import FeedProber
 from infra.feeds.rest import PollOptions
 from infra.feeds.runtime import Runtime
 from infra.feeds.store import ConnectorStore
 from infra.feeds.venues import normalise
+from infra.identity import identity
 from infra.parts import Parts, database_url, parts_on, shared_parts
 from infra.postgres import migrate
 from infra.postgres.audit_log import PostgresAuditLog
@@ -42,7 +44,7 @@ from infra.web.operations import Operations
 from infra.web.routes import create_web
 from infra.web.server import serving
 from infra.web.websocket import WebSocketEndpoint
-from resolvers.context import Context, Services
+from resolvers.context import Services
 from schema.root import schema
 
 OWNER = Viewer(UUID("01900000-0000-7000-8000-000000000001"), permissions=ALL)
@@ -106,7 +108,7 @@ async def _run_connectors(stack: AsyncExitStack, parts: Parts) -> None:
     )
     runtime = Runtime(
         ConnectorLeases(parts.database.pool, parts.process_id, settings.lease_seconds),
-        ConnectorStore(parts.database, parts.vault),
+        ConnectorStore(parts.database, parts.vault, _named_secrets(parts), parts.process_id),
         parts.writer,
         parts.book,
         parts.guard,
@@ -128,6 +130,7 @@ async def _run_connectors(stack: AsyncExitStack, parts: Parts) -> None:
 async def _serve(stack: AsyncExitStack, parts: Parts, listener: socket.socket) -> None:
     settings = parts.settings
     services = _services(parts)
+    who = await identity(stack, parts, services.databases)
     metrics = Metrics()
     shares = Shares(outbox_events=settings.outbox_events, outbox_bytes=settings.outbox_bytes)
     graphql_schema = schema._schema  # noqa: SLF001 - Strawberry offers no public way to graphql-core's schema
@@ -137,25 +140,26 @@ async def _serve(stack: AsyncExitStack, parts: Parts, listener: socket.socket) -
         cost=settings.max_query_cost,
     )
 
-    def context(request_id: str) -> Context:
-        return services.context(Caller(OWNER, request_id))
-
     operations = Operations(
         graphql_schema,
         Documents(graphql_schema, limits),
-        context,
+        services.context,
         shares,
         ErrorFormatter(),
         metrics,
     )
-    sockets = WebSocketEndpoint(operations)
+    sockets = WebSocketEndpoint(
+        operations, who.entrance, token_parameter=settings.websocket_token_parameter
+    )
     _measure(metrics, parts, shares, sockets)
     health = Health(_checks(parts))
     application = create_web(
         operations,
+        who.entrance,
         sockets,
         health,
         metrics,
+        jwks=who.jwks,
         cors_origins=settings.cors_origins,
         allowed_hosts=settings.allowed_hosts if is_loopback(listener) else None,
         slow_operation_ms=settings.slow_operation_ms,
@@ -201,7 +205,13 @@ def _services(parts: Parts) -> Services:
             bus=settings.bus_url.get_secret_value().partition(":")[0],
         ),
         audit=PostgresAuditLog(databases, clock),
+        named_secrets=_named_secrets(parts),
     )
+
+
+def _named_secrets(parts: Parts) -> NamedSecrets:
+    audit = PostgresAuditLog(Tenancy(parts.database), parts.clock)
+    return NamedSecrets(parts.database, parts.vault, audit, parts.clock)
 
 
 def _checks(parts: Parts) -> dict[str, Check]:
