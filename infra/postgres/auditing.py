@@ -173,11 +173,11 @@ def _row(act: Act, key: object, told: Told) -> dict[str, Any]:
         "user_id": user_id,
         "api_key_id": actor.api_key_id,
         "session_id": actor.session_id,
-        "action": action[:100],
+        "action": _cut(action, 100),
         "outcome": outcome,
-        "code": code,
-        "subject_type": type,
-        "subject_id": id,
+        "code": _cut(code, 100),
+        "subject_type": _cut(type, 100),
+        "subject_id": _cut(id, 200),
         "changes": [
             {"field": change.field, "before": plain(change.before), "after": plain(change.after)}
             for change in changes
@@ -237,9 +237,10 @@ def _values(state: Any, key: str, how: str) -> tuple[object, object]:
     )
 
 
-def _kind_of(table: object) -> type[SQLModel] | None:
+def _kind_of(table: Any) -> type[SQLModel] | None:
+    # By name, as a statement has an annotated copy of the table.
     for mapper in SQLModel._sa_registry.mappers:  # noqa: SLF001 - SQLModel names its registry so
-        if mapper.local_table is table:
+        if getattr(mapper.local_table, "name", None) == table.name:
             return mapper.class_
     return None
 
