@@ -10,6 +10,7 @@ from schema.errors.connectors import (
     ConnectorNotFound,
 )
 from schema.errors.mutations import ErrorsAsData, mutation
+from schema.errors.secrets import SecretInUse, SecretLimitReached, SecretNotFound
 from schema.errors.top import top_level
 
 __all__ = [
@@ -22,6 +23,9 @@ __all__ = [
     "ErrorsAsData",
     "InvalidInput",
     "NoFieldsToUpdate",
+    "SecretInUse",
+    "SecretLimitReached",
+    "SecretNotFound",
     "StaleVersion",
     "mutation",
     "top_level",

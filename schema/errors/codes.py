@@ -30,3 +30,12 @@ class ErrorCode(Enum):
     NO_FIELDS_TO_UPDATE = strawberry.enum_value(
         "NO_FIELDS_TO_UPDATE", description="The input changes nothing."
     )
+    SECRET_NOT_FOUND = strawberry.enum_value(
+        "SECRET_NOT_FOUND", description="There is no such secret."
+    )
+    SECRET_IN_USE = strawberry.enum_value(
+        "SECRET_IN_USE", description="Something refers to the secret."
+    )
+    SECRET_LIMIT_REACHED = strawberry.enum_value(
+        "SECRET_LIMIT_REACHED", description="There are as many secrets as there may be."
+    )
