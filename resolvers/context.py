@@ -28,6 +28,7 @@ from domain.identity import (
 from domain.messages import Feed, Logs, MessageLog, Prober, QuarantineReplay
 from domain.ports import Clock, Database, Ids
 from domain.storage import StorageInspector
+from resolvers.identity.loaders import GroupLoader, StandingLoader, UserLoader, WorkspaceLoader
 from resolvers.loaders import ConnectorLoader, MessageLoader, StatusLoader
 
 
@@ -123,6 +124,26 @@ class Context:
     def messages(self) -> MessageLoader:
         """Messages by id."""
         return MessageLoader(self.log, self.viewer)
+
+    @cached_property
+    def users(self) -> UserLoader:
+        """Users by id."""
+        return UserLoader(self.database, self.viewer)
+
+    @cached_property
+    def workspaces(self) -> WorkspaceLoader:
+        """Workspaces by id."""
+        return WorkspaceLoader(self.database, self.viewer)
+
+    @cached_property
+    def groups(self) -> GroupLoader:
+        """Groups by id."""
+        return GroupLoader(self.database, self.viewer)
+
+    @cached_property
+    def standings(self) -> StandingLoader:
+        """What the viewer is in workspaces, by workspace id."""
+        return StandingLoader(self.accounts, self.viewer)
 
     @property
     def workshop(self) -> Workshop:

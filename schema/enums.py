@@ -5,7 +5,7 @@ from typing import Any
 
 import strawberry
 
-from domain import connectors, messages
+from domain import connectors, identity, messages
 
 
 def _describe(kind: type[Enum], description: str, values: dict[Any, str]) -> None:
@@ -131,5 +131,48 @@ _describe(
     {
         messages.QuarantineState.HELD: "Not yet understood.",
         messages.QuarantineState.REPLAYED: "Understood later, its messages stored.",
+    },
+)
+_describe(
+    identity.Role,
+    "What a member is in a workspace; each may do all that the next one may.",
+    {
+        identity.Role.OWNER: "Whose it is: may delete it, hand it over and ask all for a second factor.",
+        identity.Role.ADMIN: "Runs it: members, groups, secrets, API keys, the audit.",
+        identity.Role.ANALYST: "Works in it: connectors and messages, and the secrets they use.",
+        identity.Role.VIEWER: "Looks at it, and changes what is shared with a group of theirs.",
+    },
+)
+_describe(
+    identity.Permission,
+    "A thing that can be allowed in a workspace.",
+    {
+        identity.Permission.READ_DATA: "See connectors, messages, members and groups.",
+        identity.Permission.WRITE_DATA: "Save messages and replay the quarantine.",
+        identity.Permission.MANAGE_CONNECTORS: "Create, change, start, stop, test and delete connectors.",
+        identity.Permission.USE_SECRETS: "Refer to a secret by its name.",
+        identity.Permission.MANAGE_SECRETS: "Set and delete secrets.",
+        identity.Permission.MANAGE_API_KEYS: "Create, list and revoke API keys.",
+        identity.Permission.MANAGE_MEMBERS: "Invite, change and remove members.",
+        identity.Permission.MANAGE_GROUPS: "Change groups, and what is shared with them.",
+        identity.Permission.READ_AUDIT: "Read the audit.",
+        identity.Permission.MANAGE_WORKSPACE: "Change the workspace's own facts.",
+        identity.Permission.OWN_WORKSPACE: "Delete it, hand it over, ask all for a second factor.",
+    },
+)
+_describe(
+    identity.Access,
+    "What a share allows a group's members, beyond what their role allows.",
+    {
+        identity.Access.READ: "See it; list and use a secret.",
+        identity.Access.WRITE: "Change it as well: configure and run a connector and save to it, set a secret.",
+    },
+)
+_describe(
+    identity.ResourceKind,
+    "What can be shared with a group.",
+    {
+        identity.ResourceKind.CONNECTOR: "A connector.",
+        identity.ResourceKind.SECRET: "A named secret.",
     },
 )

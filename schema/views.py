@@ -57,7 +57,7 @@ def subscription(resolver: Callable[..., Any], description: str, **options: Any)
     return strawberry.subscription(resolver=resolver, description=description, **options)
 
 
-@dataclass_transform(field_specifiers=(plain, field, strawberry.field))
+@dataclass_transform(field_specifiers=(plain, field, watched, strawberry.field))
 def view(source: type | tuple[type, ...], description: str) -> Callable[[type[T]], type[T]]:
     """Declare a Strawberry type whose runtime value is a `source`."""
 

@@ -188,9 +188,16 @@ async def group_by_id(session: AsyncSession, workspace_id: UUID, id: UUID) -> Gr
     return group
 
 
-async def groups_by_ids(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, Group]:
-    """The groups with these ids."""
-    return {one.id: one for one in await session.exec(select(Group).where(col(Group.id).in_(ids)))}
+async def groups_by_ids(
+    session: AsyncSession, viewer: Viewer, ids: Sequence[UUID]
+) -> dict[UUID, Group]:
+    """Those of the groups that are of a workspace the viewer is in."""
+    joined = select(col(Member.workspace_id)).where(col(Member.user_id) == viewer.user_id)
+    mine = col(Group.workspace_id) == viewer.workspace_id
+    if viewer.user_id is not None:
+        mine = col(Group.workspace_id).in_(joined)
+    found = await session.exec(select(Group).where(col(Group.id).in_(ids), mine))
+    return {group.id: group for group in found}
 
 
 async def groups_of(database: Database, workspace_id: UUID, window: Window) -> Page[Group]:

@@ -9,6 +9,7 @@ from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.identity.accounts import User, UserStatus
+from domain.identity.mails import instruction
 from domain.identity.members import acting, outranks
 from domain.identity.permissions import Permission
 from domain.identity.ports import Mail
@@ -106,15 +107,19 @@ async def accept_invitation(
     return workspace
 
 
-def invitation_mail(invitation: Invitation, workspace: Workspace, inviter: str, how: str) -> Mail:
-    """What the invited are sent; `how` holds the token or a link with it."""
+def invitation_mail(
+    invitation: Invitation, workspace: Workspace, inviter: str, token: str, app_url: str | None
+) -> Mail:
+    """What the invited are sent."""
     name = " ".join(workspace.name.split())
+    until = f"{invitation.expires_at:%Y-%m-%d %H:%M} UTC"
+    how = instruction(app_url, "accept-invitation", token)
     return Mail(
         to=invitation.email,
         subject=f"You are invited to {name}",
-        text=f"{inviter} invites you to the workspace {name} of Penstock, as {invitation.role.value}.\n\n"
-        f"{how}\n\nThe invitation is good until {invitation.expires_at:%Y-%m-%d %H:%M} UTC, and for this address "
-        "alone. If you do not expect it, there is nothing to do.\n",
+        text=f"{inviter} invites you to the workspace {name}, as {invitation.role.value}.\n\n"
+        f"To accept until {until}, sign in with this address (register with it first if you have no account) and "
+        f"{how}\n\nIf you do not expect this, there is nothing to do.\n",
     )
 
 

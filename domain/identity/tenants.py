@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, TypedDict
 from uuid import UUID
 
+from sqlalchemy import ColumnElement
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -136,21 +137,26 @@ async def held(
     return workspace
 
 
-async def workspaces_by_ids(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, Workspace]:
-    """The workspaces with these ids."""
-    found = await session.exec(select(Workspace).where(col(Workspace.id).in_(ids)))
+async def workspaces_by_ids(
+    session: AsyncSession, viewer: Viewer, ids: Sequence[UUID]
+) -> dict[UUID, Workspace]:
+    """Those of the workspaces that the viewer is in."""
+    found = await session.exec(select(Workspace).where(col(Workspace.id).in_(ids), _mine(viewer)))
     return {workspace.id: workspace for workspace in found}
 
 
 async def workspaces_of(database: Database, viewer: Viewer, window: Window) -> Page[Workspace]:
     """A page of the workspaces that a viewer is in, oldest first: an API key's own one alone."""
-    mine = col(Workspace.id) == viewer.workspace_id
-    if viewer.user_id is not None:
-        joined = select(col(Member.workspace_id)).where(col(Member.user_id) == viewer.user_id)
-        mine = col(Workspace.id).in_(joined)
-    statement = select(Workspace).where(mine)
+    statement = select(Workspace).where(_mine(viewer))
     keyset = Keyset[Workspace](UUID, col(Workspace.id), lambda item: item.id, newest_first=False)
     return await keyset.page(database, statement, window)
+
+
+def _mine(viewer: Viewer) -> ColumnElement[bool]:
+    if viewer.user_id is None:
+        return col(Workspace.id) == viewer.workspace_id
+    joined = select(col(Member.workspace_id)).where(col(Member.user_id) == viewer.user_id)
+    return col(Workspace.id).in_(joined)
 
 
 async def _store(session: AsyncSession, workspace: Workspace, owner_id: UUID) -> Workspace:

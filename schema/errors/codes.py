@@ -39,3 +39,52 @@ class ErrorCode(Enum):
     SECRET_LIMIT_REACHED = strawberry.enum_value(
         "SECRET_LIMIT_REACHED", description="There are as many secrets as there may be."
     )
+    WORKSPACE_NOT_FOUND = strawberry.enum_value(
+        "WORKSPACE_NOT_FOUND", description="There is no such workspace."
+    )
+    PERSONAL_WORKSPACE = strawberry.enum_value(
+        "PERSONAL_WORKSPACE", description="A personal workspace has one member for ever."
+    )
+    WORKSPACE_LIMIT_REACHED = strawberry.enum_value(
+        "WORKSPACE_LIMIT_REACHED", description="There are as many workspaces as there may be."
+    )
+    WORKSPACE_IN_USE = strawberry.enum_value(
+        "WORKSPACE_IN_USE", description="Connectors of the workspace are started."
+    )
+    MEMBER_NOT_FOUND = strawberry.enum_value(
+        "MEMBER_NOT_FOUND", description="There is no such member."
+    )
+    MEMBER_LIMIT_REACHED = strawberry.enum_value(
+        "MEMBER_LIMIT_REACHED",
+        description="There are as many members and invitations as there may be.",
+    )
+    ALREADY_MEMBER = strawberry.enum_value(
+        "ALREADY_MEMBER", description="The address is a member's."
+    )
+    LAST_OWNER = strawberry.enum_value(
+        "LAST_OWNER", description="A workspace cannot be without an owner."
+    )
+    INVITATION_NOT_FOUND = strawberry.enum_value(
+        "INVITATION_NOT_FOUND", description="There is no such open invitation."
+    )
+    INVITATION_INVALID = strawberry.enum_value(
+        "INVITATION_INVALID", description="The invitation cannot be accepted."
+    )
+    GROUP_NOT_FOUND = strawberry.enum_value(
+        "GROUP_NOT_FOUND", description="There is no such group."
+    )
+    GROUP_NAME_TAKEN = strawberry.enum_value(
+        "GROUP_NAME_TAKEN", description="Another group has this name."
+    )
+    GROUP_LIMIT_REACHED = strawberry.enum_value(
+        "GROUP_LIMIT_REACHED", description="There are as many groups as there may be."
+    )
+    RESOURCE_NOT_FOUND = strawberry.enum_value(
+        "RESOURCE_NOT_FOUND", description="There is no such resource, or no such share."
+    )
+    API_KEY_NOT_FOUND = strawberry.enum_value(
+        "API_KEY_NOT_FOUND", description="There is no such API key."
+    )
+    API_KEY_LIMIT_REACHED = strawberry.enum_value(
+        "API_KEY_LIMIT_REACHED", description="There are as many API keys as there may be."
+    )
