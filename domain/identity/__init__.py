@@ -15,6 +15,7 @@ from domain.identity.accounts import (
     User,
     UserStatus,
 )
+from domain.identity.door import Door, Post
 from domain.identity.groups import (
     DeletedGroup,
     GroupPatch,
@@ -84,6 +85,7 @@ from domain.identity.refusals import (
     WorkspaceLimitReached,
     WorkspaceNotFound,
 )
+from domain.identity.registration import clean_email
 from domain.identity.tenants import (
     DeletedWorkspace,
     WorkspacePatch,
@@ -129,6 +131,7 @@ __all__ = [
     "Databases",
     "DeletedGroup",
     "DeletedWorkspace",
+    "Door",
     "ExternalIdentity",
     "Forbidden",
     "FormerMember",
@@ -152,6 +155,7 @@ __all__ = [
     "PasswordHasher",
     "Permission",
     "PersonalWorkspace",
+    "Post",
     "RecoveryCode",
     "RefreshToken",
     "ResourceKind",
@@ -181,6 +185,7 @@ __all__ = [
     "access_to",
     "add_to_group",
     "change_role",
+    "clean_email",
     "create_group",
     "create_key",
     "create_personal_workspace",

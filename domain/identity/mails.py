@@ -1,0 +1,74 @@
+"""What is written to people: short plain text, a link where there is an application to lead to."""
+
+from urllib.parse import urlencode
+
+from domain.identity.ports import Mail
+
+_IGNORE = "If this was not you, ignore this mail: nothing changes."
+
+
+def verify_email(to: str, token: str, app_url: str | None) -> Mail:
+    """Asks a new user to show that the address is theirs."""
+    return Mail(
+        to,
+        "Confirm your e-mail address",
+        _text(
+            "Somebody, hopefully you, registered with this address and a password of their choice.",
+            f"To confirm it within 24 hours, {instruction(app_url, 'verify-email', token)}",
+            _IGNORE,
+        ),
+    )
+
+
+def already_registered(to: str) -> Mail:
+    """Tells the owner of a known address that somebody registered with it."""
+    return Mail(
+        to,
+        "You already have an account",
+        _text(
+            "Somebody, hopefully you, registered with this address, which has an account already.",
+            "Sign in, or ask for a password reset if you forgot your password.",
+            _IGNORE,
+        ),
+    )
+
+
+def reset_password(to: str, token: str, app_url: str | None) -> Mail:
+    """Lets the owner of an address choose a new password."""
+    return Mail(
+        to,
+        "Reset your password",
+        _text(
+            "Somebody, hopefully you, asked to reset the password of your account.",
+            f"To choose a new one within 1 hour, {instruction(app_url, 'reset-password', token)}",
+            _IGNORE,
+        ),
+    )
+
+
+def notice(to: str, what: str) -> Mail:
+    """Tells the owner of an account that its protection changed; `what` is a sentence's beginning."""
+    return Mail(
+        to,
+        f"{what} changed",
+        _text(
+            f"{what} of your account was changed just now.",
+            "If this was not you, reset your password at once and end your sessions.",
+        ),
+    )
+
+
+def instruction(app_url: str | None, path: str, token: str) -> str:
+    """How to use a token: a link into the application, or the token itself."""
+    if app_url is None:
+        return f"use this token:\n\n    {token}"
+    return f"open this link:\n\n    {link(app_url, path, token)}"
+
+
+def link(app_url: str, path: str, token: str) -> str:
+    """A link into the application."""
+    return f"{app_url}/{path}?{urlencode({'token': token})}"
+
+
+def _text(*paragraphs: str) -> str:
+    return "\n\n".join(paragraphs) + "\n"
