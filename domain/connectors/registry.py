@@ -52,7 +52,7 @@ from domain.connectors.secrets import (
     secret_fields,
 )
 from domain.errors import InvalidInput, StaleVersion
-from domain.identity import Viewer, Workspace
+from domain.identity import Viewer
 from domain.keyset import Keyset
 from domain.paging import Page, Window
 from domain.ports import Clock, Database, Ids, Vault
@@ -60,6 +60,8 @@ from domain.ports import Clock, Database, Ids, Vault
 CONNECTOR_LIMIT = 1000
 FILTER_LIMIT = 100
 SEARCH_LIMIT = 200
+_MAKING = 0x636F6E6E
+"""What tells this advisory lock of a workspace from others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +131,9 @@ async def create(
     secrets: SecretChanges = UNCHANGED,
 ) -> Connector:
     """Store a drafted connector with its status; raises ConnectorLimitReached, ConnectorNameTaken."""
+    # Not the workspace's row: only those who may change it can lock that.
     await session.scalar(
-        select(col(Workspace.id)).where(col(Workspace.id) == viewer.workspace_id).with_for_update()
+        select(func.pg_advisory_xact_lock(func.hashtextextended(str(viewer.workspace_id), _MAKING)))
     )
     owned = select(func.count()).where(col(Connector.workspace_id) == viewer.workspace_id)
     if (await session.scalar(owned) or 0) >= CONNECTOR_LIMIT:
@@ -237,6 +240,14 @@ async def locked(
     if expected_version is not None and connector.version != expected_version:
         raise StaleVersion(expected=expected_version, actual=connector.version)
     return connector
+
+
+async def started(session: AsyncSession, viewer: Viewer) -> int:
+    """How many connectors of the workspace are meant to run."""
+    counted = select(func.count()).where(
+        col(Connector.workspace_id) == viewer.workspace_id, col(Connector.enabled).is_(True)
+    )
+    return await session.scalar(counted) or 0
 
 
 async def by_id(session: AsyncSession, viewer: Viewer, id: UUID) -> Connector | None:
