@@ -21,6 +21,7 @@ from domain.connectors import (
     SecretsPatch,
 )
 from domain.errors import InvalidInput, NotFound
+from domain.identity import Permission, ResourceKind, forget_shares
 from domain.live import LiveStream
 from domain.messages import (
     MessageBatchRecord,
@@ -34,6 +35,7 @@ from domain.paging import Page, window
 from resolvers import ids
 from resolvers.context import Context, Info
 from resolvers.paging import After, Before, First, Last
+from resolvers.rights import connector_for
 from schema.inputs.connectors import (
     ConnectorFilter,
     CreateConnectorInput,
@@ -84,8 +86,9 @@ async def page(
             enabled=filter.enabled,
         )
     context = info.context
+    viewer = context.require(Permission.READ_DATA)
     return await connectors.connectors(
-        context.database, context.viewer, asked, window(first, after, last, before)
+        context.database, viewer, asked, window(first, after, last, before)
     )
 
 
@@ -100,7 +103,8 @@ async def batches_of(
     """A page of a connector's batches, newest first."""
     context = info.context
     asked = window(first, after, last, before)
-    return await records.batches(context.database, context.viewer, root.id, asked)
+    viewer = context.require(Permission.READ_DATA)
+    return await records.batches(context.database, viewer, root.id, asked)
 
 
 async def quarantine_of(
@@ -114,7 +118,8 @@ async def quarantine_of(
     """A page of a connector's quarantined frames, newest first."""
     context = info.context
     asked = window(first, after, last, before)
-    return await records.quarantine(context.database, context.viewer, root.id, asked)
+    viewer = context.require(Permission.READ_DATA)
+    return await records.quarantine(context.database, viewer, root.id, asked)
 
 
 async def sequence_gaps_of(
@@ -128,7 +133,8 @@ async def sequence_gaps_of(
     """A page of a connector's sequence gaps, newest first."""
     context = info.context
     asked = window(first, after, last, before)
-    return await records.sequence_gaps(context.database, context.viewer, root.id, asked)
+    viewer = context.require(Permission.READ_DATA)
+    return await records.sequence_gaps(context.database, viewer, root.id, asked)
 
 
 async def status_of(root: strawberry.Parent[Connector], info: Info) -> ConnectorStatus | None:
@@ -166,13 +172,14 @@ async def create(
 ) -> Connector:
     """Make a connector."""
     context = info.context
+    viewer = context.require(Permission.MANAGE_CONNECTORS)
     configuration, own, references = _created(input)
     async with context.database.read() as session:
         secrets = await _secrets(session, context, own, references)
-    connector, _ = await connectors.draft(context.workshop, context.viewer, configuration, secrets)
+    connector, _ = await connectors.draft(context.workshop, viewer, configuration, secrets)
     async with context.database.write() as session:
         await _secrets(session, context, own, references)  # they may be gone by now, else stay
-        return await connectors.create(session, context.viewer, connector, secrets)
+        return await connectors.create(session, viewer, connector, secrets)
 
 
 async def update(
@@ -181,6 +188,7 @@ async def update(
 ) -> Connector:
     """Change a connector."""
     context = info.context
+    await connector_for(context, input.id, Permission.MANAGE_CONNECTORS)
     configuration, own, references = await _changed(context, input)
     async with context.database.write() as session:
         secrets = await _secrets(session, context, own, references)
@@ -196,8 +204,10 @@ async def delete(
 ) -> connectors.DeletedConnector:
     """Forget a connector."""
     context = info.context
+    viewer = context.require(Permission.MANAGE_CONNECTORS)
     async with context.database.write() as session:
         connector = await _locked(session, context, input.id)
+        await forget_shares(session, viewer.workspace_id, ResourceKind.CONNECTOR, connector.id)
         deleted = await connectors.delete(session, connector)
     await context.services.switchboard.connector_changed(connector.id)
     return deleted
@@ -209,6 +219,7 @@ async def start(
 ) -> Connector:
     """Have a connector run."""
     context = info.context
+    await connector_for(context, input.id, Permission.MANAGE_CONNECTORS)
     async with context.database.write() as session:
         connector = await _locked(session, context, input.id)
         await connectors.start(session, context.services.clock, connector)
@@ -222,6 +233,7 @@ async def stop(
 ) -> Connector:
     """Have a connector rest."""
     context = info.context
+    await connector_for(context, input.id, Permission.MANAGE_CONNECTORS)
     async with context.database.write() as session:
         connector = await _locked(session, context, input.id)
         await connectors.stop(session, context.services.clock, connector)
@@ -248,6 +260,7 @@ async def statuses(
 ) -> LiveStream[ConnectorStatus]:
     """How connectors are doing, live."""
     context = info.context
+    context.require(Permission.READ_DATA)
     key = ids.connector_key("connectorId", connector_id)
     if key is not None and connector_id is not None:
         async with context.database.read() as session:
@@ -259,11 +272,13 @@ async def statuses(
 async def _candidate(context: Context, input: TestConnectorInput) -> tuple[Connector, Secrets]:
     """The connector to test, and its own secrets."""
     if input.configuration is not None:
+        context.require(Permission.MANAGE_CONNECTORS)
         configured, own, references = _created(input.configuration.value)
         async with context.database.read() as session:
             secrets = await _secrets(session, context, own, references)
         return await connectors.draft(context.workshop, context.viewer, configured, secrets)
     if input.changes is not None:
+        await connector_for(context, input.changes.value.id, Permission.MANAGE_CONNECTORS)
         configuration, own, references = await _changed(context, input.changes.value)
         connector = await _stored(context, input.changes.value.id)
         async with context.database.read() as session:
@@ -271,6 +286,7 @@ async def _candidate(context: Context, input: TestConnectorInput) -> tuple[Conne
         return connector, connectors.revise(context.workshop, connector, configuration, secrets)
     if input.id is None:
         raise InvalidInput(field="id", reason="must not be null")
+    await connector_for(context, input.id.value, Permission.MANAGE_CONNECTORS)
     connector = await _stored(context, input.id.value)
     return connector, connectors.open_secrets(context.services.vault, connector)
 
