@@ -10,10 +10,13 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import JSON, BigInteger, DateTime, Index, LargeBinary, UniqueConstraint
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field, SQLModel, col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.columns import text_enum
+from domain.keyset import Keyset
+from domain.paging import Page, Window
+from domain.ports import Database
 
 ACCOUNTS_CHAIN: Final = UUID(int=0)
 """The chain of events that belong to no workspace: registrations, sign-ins, account changes."""
@@ -166,3 +169,55 @@ def _text(value: object) -> str | None:
 def seal(previous_hash: bytes, text: str) -> bytes:
     """The hash that ties an event to the one before it."""
     return sha256(previous_hash + text.encode()).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which events; what is None or empty asks for nothing. `until` is exclusive."""
+
+    actions: frozenset[str] = frozenset()
+    user_ids: frozenset[UUID] = frozenset()
+    api_key_ids: frozenset[UUID] = frozenset()
+    subject_type: str | None = None
+    subject_id: str | None = None
+    outcomes: frozenset[AuditOutcome] = frozenset()
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def conditions(self) -> list[Any]:
+        """The filter as conditions of a query."""
+        found: list[Any] = []
+        if self.actions:
+            found.append(col(AuditEvent.action).in_(self.actions))
+        if self.user_ids or self.api_key_ids:
+            users = col(AuditEvent.user_id).in_(self.user_ids)
+            found.append(or_(users, col(AuditEvent.api_key_id).in_(self.api_key_ids)))
+        if self.subject_type is not None:
+            found.append(col(AuditEvent.subject_type) == self.subject_type)
+        if self.subject_id is not None:
+            found.append(col(AuditEvent.subject_id) == self.subject_id)
+        if self.outcomes:
+            found.append(col(AuditEvent.outcome).in_(self.outcomes))
+        if self.since is not None:
+            found.append(col(AuditEvent.at) >= self.since)
+        if self.until is not None:
+            found.append(col(AuditEvent.at) < self.until)
+        return found
+
+
+async def events_of_workspace(
+    database: Database, workspace_id: UUID, asked: AuditFilter, window: Window
+) -> Page[AuditEvent]:
+    """A page of a workspace's events, newest first."""
+    statement = select(AuditEvent).where(col(AuditEvent.chain) == workspace_id, *asked.conditions())
+    keyset = Keyset[AuditEvent](int, col(AuditEvent.sequence), lambda event: event.sequence)
+    return await keyset.page(database, statement, window)
+
+
+async def events_of_user(database: Database, user_id: UUID, window: Window) -> Page[AuditEvent]:
+    """A page of what a user did, in any workspace, and what was done to their account, newest first."""
+    about = col(AuditEvent.workspace_id).is_(None) & (col(AuditEvent.subject_type) == "User")
+    about &= col(AuditEvent.subject_id) == str(user_id)
+    statement = select(AuditEvent).where(or_(col(AuditEvent.user_id) == user_id, about))
+    keyset = Keyset[AuditEvent](UUID, col(AuditEvent.id), lambda event: event.id)
+    return await keyset.page(database, statement, window)

@@ -5,7 +5,7 @@ from typing import Any
 
 import strawberry
 
-from domain import connectors, identity, messages
+from domain import audit, connectors, identity, messages
 
 
 def _describe(kind: type[Enum], description: str, values: dict[Any, str]) -> None:
@@ -174,5 +174,14 @@ _describe(
     {
         identity.ResourceKind.CONNECTOR: "A connector.",
         identity.ResourceKind.SECRET: "A named secret.",
+    },
+)
+_describe(
+    audit.AuditOutcome,
+    "How what was tried ended.",
+    {
+        audit.AuditOutcome.DONE: "It was done.",
+        audit.AuditOutcome.REFUSED: "It was not allowed, or not possible as it was asked for.",
+        audit.AuditOutcome.FAILED: "Something broke.",
     },
 )

@@ -39,12 +39,13 @@ TEXT_LIMIT = 500
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The type a client knows it by, the column with its key, and columns that are a person's or differently named."""
+    """The type a client knows it by, the column with its key, and columns that are a person's, otherwise named, or untold."""
 
     type: str
     key: str = "id"
     personal: frozenset[str] = frozenset()
     names: Mapping[str, str] = field(default_factory=dict)
+    untold: frozenset[str] = frozenset()
     workspace: str | None = "workspace_id"
 
 
@@ -52,7 +53,7 @@ SUBJECTS: Final[Mapping[type[SQLModel], Subject]] = {
     User: Subject("User", personal=frozenset({"email", "name"})),
     Credential: Subject("User", "user_id"),
     ExternalIdentity: Subject("User", "user_id", personal=frozenset({"subject"})),
-    SessionRecord: Subject("DeviceSession", personal=frozenset({"device", "address"})),
+    SessionRecord: Subject("DeviceSession", untold=frozenset({"device", "address", "expires_at"})),
     SigningKey: Subject("SigningKey"),
     Workspace: Subject("Workspace", workspace="id"),
     Member: Subject("Member", "user_id"),
@@ -97,7 +98,7 @@ def subject_of(kind: type[SQLModel]) -> Subject | None:
 
 def is_told(subject: Subject, column: Column[Any]) -> bool:
     """Whether a change of this column is worth an event; what says whose row it is goes without saying."""
-    return column.name not in UNTOLD and column.name != subject.key
+    return column.name not in UNTOLD | subject.untold | {subject.key}
 
 
 def is_secret(column: Column[Any]) -> bool:
