@@ -1,14 +1,17 @@
 """Refetch any node by its global id."""
 
-from typing import Annotated
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Final
 from uuid import UUID
 
 import strawberry
 
 from domain.errors import InvalidInput
+from domain.identity import Permission
 from domain.messages import MessageBatchRecord, QuarantinedFrame, Record, SequenceGap, records
 from resolvers import ids
-from resolvers.context import Info
+from resolvers.context import Context, Info
+from resolvers.identity import groups, keys, workspaces
 
 
 async def node(
@@ -16,29 +19,74 @@ async def node(
     id: Annotated[strawberry.ID, strawberry.argument(description="An object's `id`.")],
 ) -> object | None:
     """The object with this id; None when the viewer may see none. Raises InvalidInput for what is no id."""
+    context = info.context
     try:
         type_name, key = ids.parts(id)
     except ValueError as error:
         raise InvalidInput(field="id", reason="is not an id of this service") from error
     number, uuid = ids.number_in(key), ids.uuid_in(id, type_name)
-    match type_name:
-        case "Connector" if uuid is not None:
-            return await info.context.connectors.load(uuid)
-        case "Message" if number is not None:
-            return await info.context.messages.load(number)
-        case "MessageBatchRecord" if number is not None:
-            return await _record(info, MessageBatchRecord, number)
-        case "QuarantinedFrame" if uuid is not None:
-            return await _record(info, QuarantinedFrame, uuid)
-        case "SequenceGap" if uuid is not None:
-            return await _record(info, SequenceGap, uuid)
+    if type_name in _BY_NUMBER:
+        context.require(Permission.READ_DATA)
+        return None if number is None else await _BY_NUMBER[type_name](context, number)
+    if type_name in _BY_UUID:
+        context.require(Permission.READ_DATA)
+        return None if uuid is None else await _BY_UUID[type_name](context, uuid)
+    if type_name in _BY_RIGHT:
+        return None if context.viewer.delegate else await _BY_RIGHT[type_name](context, id)
     return None
 
 
-async def _record(
-    info: Info,
-    kind: type[Record],
-    key: int | UUID,
-) -> Record | None:
-    async with info.context.database.read() as session:
-        return await records.by_id(session, info.context.viewer, kind, key)
+async def _connector(context: Context, key: UUID) -> object | None:
+    return await context.connectors.load(key)
+
+
+async def _message(context: Context, key: int) -> object | None:
+    return await context.messages.load(key)
+
+
+async def _batch(context: Context, key: int) -> object | None:
+    return await _record(context, MessageBatchRecord, key)
+
+
+async def _frame(context: Context, key: UUID) -> object | None:
+    return await _record(context, QuarantinedFrame, key)
+
+
+async def _gap(context: Context, key: UUID) -> object | None:
+    return await _record(context, SequenceGap, key)
+
+
+async def _record(context: Context, kind: type[Record], key: int | UUID) -> Record | None:
+    async with context.database.read() as session:
+        return await records.by_id(session, context.viewer, kind, key)
+
+
+async def _user(context: Context, id: str) -> object | None:
+    key = ids.uuid_in(id, "User")
+    return None if key is None else await context.users.load(key)
+
+
+async def _workspace(context: Context, id: str) -> object | None:
+    key = ids.uuid_in(id, "Workspace")
+    return None if key is None else await context.workspaces.load(key)
+
+
+_BY_NUMBER: Final[Mapping[str, Callable[[Context, int], Awaitable[object | None]]]] = {
+    "Message": _message,
+    "MessageBatchRecord": _batch,
+}
+_BY_UUID: Final[Mapping[str, Callable[[Context, UUID], Awaitable[object | None]]]] = {
+    "Connector": _connector,
+    "QuarantinedFrame": _frame,
+    "SequenceGap": _gap,
+}
+"""Data of the workspace one acts in: all need READ_DATA."""
+
+_BY_RIGHT: Final[Mapping[str, Callable[[Context, str], Awaitable[object | None]]]] = {
+    "User": _user,
+    "Workspace": _workspace,
+    "Group": groups.visible,
+    "ApiKey": keys.visible,
+    "Invitation": workspaces.visible_invitation,
+}
+"""Each of these decides itself who may see it, and gives None to others."""
