@@ -23,7 +23,9 @@ from domain.identity import Forbidden, Unauthenticated
 from infra.logs import timed
 from infra.realtime.sharing import Stopping
 from infra.web.admission import ANONYMOUS, Admission, Offer, bearer, offer_in, offer_in_payload
+from infra.web.crowd import Pace, Place, TooMany
 from infra.web.entrance import Entrance
+from infra.web.limits import identity
 from infra.web.operations import Operations, Prepared, Request, RequestRefused
 from infra.web.protocol import (
     BAD_REQUEST,
@@ -31,6 +33,8 @@ from infra.web.protocol import (
     INIT_TIMEOUT,
     SUBSCRIBER_EXISTS,
     TOO_MANY_INITS,
+    TOO_MANY_MESSAGES,
+    TOO_MANY_SOCKETS,
     TRY_AGAIN_LATER,
     UNAUTHORIZED,
     Closed,
@@ -43,6 +47,7 @@ from infra.web.protocol import (
 from schema.scalars import write_date_time
 
 OPERATIONS_PER_SOCKET = 200
+MESSAGES_PER_MINUTE = 6_000
 STOP_SECONDS = 5.0
 GO_AWAY_SECONDS = 1.0
 EXPIRED = "Token expired"
@@ -56,6 +61,15 @@ class Way:
     receive: Receive
     send: Send
     token_parameter: bool
+    place: Place
+    operations: int = OPERATIONS_PER_SOCKET
+    messages: int = MESSAGES_PER_MINUTE
+
+    @property
+    def address(self) -> str | None:
+        """Where the client is."""
+        client = self.scope.get("client")
+        return client[0] if client else None
 
     def offer(self) -> Offer:
         """What came with the handshake; raises Unauthenticated."""
@@ -74,6 +88,7 @@ class Connection:
         self._entrance = entrance
         self._way = way
         self._send = way.send
+        self._pace = Pace(way.messages)
         self._running: dict[str, asyncio.Task[None]] = {}
         self._following: dict[str, Prepared] = {}
         self._withdrawn: dict[str, Sequence[GraphQLError]] = {}
@@ -153,6 +168,8 @@ class Connection:
         message = await self._way.receive()
         if message["type"] == "websocket.disconnect":
             return None
+        if self._pace.too_fast():
+            raise Closed(TOO_MANY_MESSAGES, f"More than {self._way.messages} messages in a minute")
         text = message.get("text")
         if text is None:
             raise Closed(BAD_REQUEST, "Only text messages are understood")
@@ -183,6 +200,10 @@ class Connection:
             self.admission = await self._admit(self._asked)
         except (Unauthenticated, Forbidden) as refused:
             raise Closed(FORBIDDEN, f"Forbidden: {_reason(refused)}") from refused
+        try:
+            self._way.place.belongs_to(identity(self.admission.caller(self._way.scope, "")))
+        except TooMany as full:
+            raise Closed(TOO_MANY_SOCKETS, str(full)) from full
         self._acknowledged = True
         self._until(self._seconds_left())
         await self._write({"type": "connection_ack", **_told(self.admission)})
@@ -208,20 +229,29 @@ class Connection:
     async def _admit(self, offer: Offer) -> Admission:
         try:
             return await self._entrance.admit(offer)
-        except (Unauthenticated, Forbidden):
+        except Unauthenticated:
+            await self._count_refusal()
+            raise
+        except Forbidden:
             raise
         except Exception as error:
             logger.opt(exception=error).error("A credential could not be checked")
             raise Closed(TRY_AGAIN_LATER, "Try again later") from error
+
+    async def _count_refusal(self) -> None:
+        try:
+            await self._operations.refused_credential(self._way.address)
+        except RequestRefused as too_many:
+            raise Closed(TRY_AGAIN_LATER, str(too_many)) from too_many
 
     async def _start(self, message: Subscribe) -> None:
         if not self._acknowledged:
             raise Closed(UNAUTHORIZED, "Unauthorized: send connection_init first")
         if message.id in self._running:
             raise Closed(SUBSCRIBER_EXISTS, f"Subscriber for {message.id[:80]} already exists")
-        if len(self._running) >= OPERATIONS_PER_SOCKET:
+        if len(self._running) >= self._way.operations:
             too_many = GraphQLError(
-                f"At most {OPERATIONS_PER_SOCKET} operations at a time on one socket",
+                f"At most {self._way.operations} operations at a time on one socket",
                 extensions={"code": "RATE_LIMITED"},
             )
             await self._refuse(message.id, [too_many], uuid4().hex)
@@ -241,12 +271,17 @@ class Connection:
         request_id = uuid4().hex
         payload = message.payload
         request = Request(
-            payload.query, payload.operation_name, payload.variables, payload.extensions
+            payload.query,
+            payload.operation_name,
+            payload.variables,
+            payload.extensions,
+            payload.document_id,
         )
         with logger.contextualize(request_id=request_id, operation=payload.operation_name):
             try:
                 caller = self.admission.caller(self._way.scope, request_id)
                 prepared = self._operations.prepare(request, caller)
+                await self._operations.admit(prepared)
                 if prepared.kind is OperationType.SUBSCRIPTION:
                     await self._follow(message.id, prepared)
                 else:

@@ -1,4 +1,4 @@
-"""GraphQL over HTTP (draft of 2026): POST and GET on one path, one operation a request."""
+"""GraphQL over HTTP (draft of 2026): POST and GET on one path, one operation a request or a batch of them."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,13 +9,21 @@ from graphql import GraphQLError, GraphQLSyntaxError, OperationType
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from domain.identity import Caller, Forbidden, Unauthenticated
+from domain.identity import Forbidden, Unauthenticated
 from infra.web.admission import Admission, offer_in
+from infra.web.batches import answer_batch
 from infra.web.entrance import Entrance
 from infra.web.metrics import Metrics
 from infra.web.negotiation import EVENTS, GRAPHQL, JSON, Accept
-from infra.web.operations import Operations, Prepared, RequestRefused
-from infra.web.parameters import Refusal, check_content_type, from_body, from_url, read_body
+from infra.web.operations import Operations, Prepared, Request, RequestRefused
+from infra.web.parameters import (
+    Refusal,
+    check_content_type,
+    check_preflight,
+    from_body,
+    from_url,
+    read_body,
+)
 from infra.web.requests import note_of
 from infra.web.sse import Listener, event_stream
 
@@ -23,9 +31,14 @@ BODY_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 5.0
 STALL_SECONDS: Final = 60.0
 UNAUTHORIZED: Final = 401
+COST_HEADER: Final = "x-penstock-cost"
 STATUSES: Final = {
     "UNAUTHENTICATED": 401,
     "FORBIDDEN": 403,
+    "DOCUMENT_NOT_TRUSTED": 403,
+    # Clients of automatic persisted queries go on only from a success.
+    "PERSISTED_QUERY_NOT_FOUND": 200,
+    "PERSISTED_QUERY_NOT_SUPPORTED": 200,
     "RATE_LIMITED": 429,
     "TIMEOUT": 504,
     "INTERNAL": 500,
@@ -43,6 +56,7 @@ class GraphQLEndpoint:
         graphiql: ASGIApp | None = None,
         body_limit: int = 16 * 1024 * 1024,
         stall_seconds: float = STALL_SECONDS,
+        batch_limit: int = 10,
     ) -> None:
         self._operations = operations
         self._entrance = entrance
@@ -50,6 +64,7 @@ class GraphQLEndpoint:
         self._graphiql = graphiql
         self._body_limit = body_limit
         self._stall = stall_seconds
+        self._batch_limit = batch_limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -60,26 +75,12 @@ class GraphQLEndpoint:
             return
         note = note_of(scope)
         try:
-            media = self._media(accept)
-            changes = self._entrance.changes
-            admission = await self._admit(headers)
-            caller = admission.caller(scope, note.request_id)
-            prepared = await self._prepare(scope, caller, headers, receive)
-            note.operation, note.kind = prepared.name, prepared.kind.value
-            if prepared.kind is OperationType.SUBSCRIPTION or media == EVENTS:
-                if not accept.accepts(EVENTS):
-                    raise Refusal(406, f"Subscriptions need Accept: {EVENTS}, or a WebSocket")
-                listener = Listener(
-                    self._operations, prepared, self._entrance, admission, scope, changes
-                )
-                await self._stream(listener, scope, receive, send)
-                return
-            body = await self._answer(prepared, receive)
-            await respond(send, 200, media, body)
+            await self._serve(scope, headers, accept, receive, send)
         except Refusal as refusal:
             error = GraphQLError(refusal.message, extensions={"code": refusal.code})
             await self._refuse([error], note.request_id, refusal, send)
         except RequestRefused as refused:
+            note.carry(refused.headers)
             await self._refuse(refused.errors, note.request_id, None, send)
         except (Unauthenticated, Forbidden) as refused:
             error = GraphQLError(str(refused), original_error=refused)
@@ -87,10 +88,53 @@ class GraphQLEndpoint:
         except ConnectionError:
             note.outcome = "abandoned"
 
-    async def _admit(self, headers: Headers) -> Admission:
+    async def _serve(
+        self, scope: Scope, headers: Headers, accept: Accept, receive: Receive, send: Send
+    ) -> None:
+        note = note_of(scope)
+        media = self._media(accept)
+        changes = self._entrance.changes
+        admission = await self._admit(scope, headers)
+        caller = admission.caller(scope, note.request_id)
+        request = await self._read(scope, headers, receive)
+        show_cost = headers.get(COST_HEADER, "").lower() == "true"
+
+        def prepare(one: Request) -> Prepared:
+            prepared = self._operations.prepare(one, caller)
+            prepared.show_cost |= show_cost
+            return prepared
+
+        async def count(prepared: Prepared) -> None:
+            note.carry(await self._operations.admit(prepared))
+
+        if isinstance(request, list):
+            if not accept.accepts(JSON):
+                raise Refusal(406, f"Batches need Accept: {JSON}")
+            body = await answer_batch(self._operations, request, prepare, count, note.request_id)
+            await respond(send, 200, JSON, body)
+            return
+        prepared = prepare(request)
+        if scope["method"] == "GET" and prepared.kind is OperationType.MUTATION:
+            raise Refusal(405, "Mutations need POST", allow="POST")
+        note.operation, note.kind = prepared.name, prepared.kind.value
+        if prepared.kind is not OperationType.SUBSCRIPTION and media != EVENTS:
+            await count(prepared)
+            await respond(send, 200, media, await self._answer(prepared, receive))
+            return
+        if not accept.accepts(EVENTS):
+            raise Refusal(406, f"Subscriptions need Accept: {EVENTS}, or a WebSocket")
+        await count(prepared)
+        listener = Listener(self._operations, prepared, self._entrance, admission, scope, changes)
+        await self._stream(listener, scope, receive, send)
+
+    async def _admit(self, scope: Scope, headers: Headers) -> Admission:
         try:
             return await self._entrance.admit(offer_in(headers))
-        except (Unauthenticated, Forbidden):
+        except Unauthenticated:
+            client = scope.get("client")
+            await self._operations.refused_credential(client[0] if client else None)
+            raise
+        except Forbidden:
             raise
         except Exception as error:
             raise RequestRefused([GraphQLError(str(error), original_error=error)]) from error
@@ -101,9 +145,9 @@ class GraphQLEndpoint:
             raise Refusal(406, f"Accept {GRAPHQL}, {JSON} or {EVENTS}")
         return media
 
-    async def _prepare(
-        self, scope: Scope, caller: Caller, headers: Headers, receive: Receive
-    ) -> Prepared:
+    async def _read(
+        self, scope: Scope, headers: Headers, receive: Receive
+    ) -> Request | list[Request]:
         method = scope["method"]
         if method == "POST":
             check_content_type(headers)
@@ -114,17 +158,13 @@ class GraphQLEndpoint:
                 raise Refusal(
                     408, f"The request took longer than {BODY_SECONDS:g} s to arrive"
                 ) from error
-            request = from_body(body)
-        elif method == "GET":
-            request = from_url(scope["query_string"])
-        else:
-            raise Refusal(
-                405, f"{method} is not supported; use POST, or GET for queries", allow="GET, POST"
-            )
-        prepared = self._operations.prepare(request, caller)
-        if method == "GET" and prepared.kind is OperationType.MUTATION:
-            raise Refusal(405, "Mutations need POST", allow="POST")
-        return prepared
+            return from_body(body, self._batch_limit)
+        if method == "GET":
+            check_preflight(headers)
+            return from_url(scope["query_string"])
+        raise Refusal(
+            405, f"{method} is not supported; use POST, or GET for queries", allow="GET, POST"
+        )
 
     async def _stream(self, listener: Listener, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_in_time(message: Message) -> None:

@@ -166,7 +166,7 @@ class Operations:
 
     async def answer(self, prepared: Prepared) -> bytes:
         """Run a query or mutation; raises RequestRefused when it takes too long, or breaks beneath GraphQL."""
-        with self._metrics.operation(prepared.kind.value) as measured:
+        with self._metrics.operation(prepared.kind.value, prepared.name) as measured:
             deadline = asyncio.timeout(self._timeout)
             try:
                 async with deadline:
@@ -200,15 +200,18 @@ class Operations:
     ) -> list[dict[str, Any]]:
         """Errors as the client gets them."""
         if prepared is None:
-            return self._format_errors(errors, request_id, None)
-        return self._format_errors(errors, prepared.request_id, prepared.name)
+            formatted = self._format_errors(errors, request_id, None)
+        else:
+            formatted = self._format_errors(errors, prepared.request_id, prepared.name)
+        self._metrics.errors(error["extensions"]["code"] for error in formatted)
+        return formatted
 
     async def subscribe(self, prepared: Prepared) -> AsyncGenerator[list[bytes], None]:
         """Encoded events until closed; raises RequestRefused when it cannot start, Stopping with the service."""
         stream = await _source(prepared.executor)
         encode, shared = self._encoder(prepared), self._shared_encoder(prepared)
         rights = _rights(prepared)
-        with self._metrics.operation(prepared.kind.value):
+        with self._metrics.operation(prepared.kind.value, prepared.name):
             async with aclosing(self._shares.subscribe(rights, stream, encode, shared)) as events:
                 async for payloads in events:
                     yield payloads

@@ -17,17 +17,21 @@ SUBPROTOCOL_UNACCEPTABLE: Final = 4406
 INIT_TIMEOUT: Final = 4408
 SUBSCRIBER_EXISTS: Final = 4409
 TOO_MANY_INITS: Final = 4429
+TOO_MANY_SOCKETS: Final = 4430
+TOO_MANY_MESSAGES: Final = 4431
+"""Codes of this service's own; client libraries come back after a while."""
 
 _Id = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class Payload(msgspec.Struct, rename="camel"):
-    """An operation."""
+    """An operation; a hash may stand for its document."""
 
-    query: str
+    query: str = ""
     operation_name: str | None = None
     variables: dict[str, Any] | None = None
     extensions: dict[str, Any] | None = None
+    document_id: str | None = None
 
 
 class ConnectionInit(msgspec.Struct, tag="connection_init"):

@@ -40,6 +40,12 @@ class Note:
     outcome: str | None = None
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
 
+    def carry(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """Have the answer carry these, in place of any carried before by the same name."""
+        new = list(headers)
+        names = {name for name, _ in new}
+        self.headers = [one for one in self.headers if one[0] not in names] + new
+
 
 def note_of(scope: Scope) -> Note:
     """The note of a request, begun here when nothing around it did."""

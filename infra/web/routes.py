@@ -66,7 +66,9 @@ def create_web(
     """
     graphiql = Graphiql() if with_graphiql else None
     page = graphiql.page if graphiql else None
-    endpoint = GraphQLEndpoint(operations, entrance, metrics, page, body_limit)
+    endpoint = GraphQLEndpoint(
+        operations, entrance, metrics, page, body_limit, batch_limit=batch_limit
+    )
     routes: list[BaseRoute] = [
         Route("/graphql", endpoint),
         WebSocketRoute("/graphql", websocket),

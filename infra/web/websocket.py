@@ -4,10 +4,11 @@ import asyncio
 
 from starlette.types import Receive, Scope, Send
 
-from infra.web.connection import Connection, Way
+from infra.web.connection import MESSAGES_PER_MINUTE, OPERATIONS_PER_SOCKET, Connection, Way
+from infra.web.crowd import Crowd, Place, TooMany
 from infra.web.entrance import Entrance
 from infra.web.operations import Operations
-from infra.web.protocol import SUBPROTOCOL, SUBPROTOCOL_UNACCEPTABLE
+from infra.web.protocol import SUBPROTOCOL, SUBPROTOCOL_UNACCEPTABLE, TOO_MANY_SOCKETS
 
 INIT_SECONDS = 10.0
 
@@ -22,11 +23,17 @@ class WebSocketEndpoint:
         init_seconds: float = INIT_SECONDS,
         *,
         token_parameter: bool = False,
+        crowd: Crowd | None = None,
+        operations_per_socket: int = OPERATIONS_PER_SOCKET,
+        messages_per_minute: int = MESSAGES_PER_MINUTE,
     ) -> None:
         self._operations = operations
         self._entrance = entrance
         self._init_seconds = init_seconds
         self._token_parameter = token_parameter
+        self._crowd = crowd or Crowd()
+        self._operations_per_socket = operations_per_socket
+        self._messages = messages_per_minute
         self._connections: set[Connection] = set()
 
     @property
@@ -48,7 +55,22 @@ class WebSocketEndpoint:
             )
             return
         await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
-        way = Way(scope, receive, send, self._token_parameter)
+        try:
+            with self._crowd.place() as place:
+                await self._serve(scope, receive, send, place)
+        except TooMany as full:
+            await send({"type": "websocket.close", "code": TOO_MANY_SOCKETS, "reason": str(full)})
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, place: Place) -> None:
+        way = Way(
+            scope,
+            receive,
+            send,
+            self._token_parameter,
+            place,
+            self._operations_per_socket,
+            self._messages,
+        )
         connection = Connection(self._operations, self._entrance, way)
         self._connections.add(connection)
         self._entrance.enter(connection)
