@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from infra.cli import audit, migrate, schema
+from infra.cli import audit, keys, migrate, schema
 from infra.cli.options import DataDir, Host, Port, given, run, settings_of
 from infra.cli.replay import replay
 
@@ -18,6 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(audit.app, name="audit", epilog="Example: penstock audit verify")
+app.add_typer(keys.app, name="keys", epilog="Example: penstock keys rotate")
 app.add_typer(migrate.app, name="migrate", epilog="Example: penstock migrate up")
 app.add_typer(schema.app, name="schema", epilog="Example: penstock schema check")
 app.command(epilog="Example: penstock replay --rate 1000 --venue binance --fault silence")(replay)

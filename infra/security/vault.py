@@ -59,6 +59,11 @@ class KeyVault:
         """The ids of the ring's keys as hexadecimal text, newest first."""
         return [id.hex() for id in self._present().ciphers]
 
+    @property
+    def header(self) -> bytes:
+        """What every blob sealed now begins with."""
+        return _ENVELOPE + self._present().newest
+
     def seal(self, plaintext: bytes, associated: bytes) -> bytes:
         """Encrypt with a fresh data key under the newest key; `associated` must be given again to open."""
         data_key = secrets.token_bytes(KEY_BYTES)
@@ -75,7 +80,7 @@ class KeyVault:
 
     def is_current(self, sealed: bytes) -> bool:
         """Whether this is an envelope under the newest key."""
-        return sealed[:_HEADER_BYTES] == _ENVELOPE + self._present().newest
+        return sealed[:_HEADER_BYTES] == self.header
 
     def reseal(self, sealed: bytes, associated: bytes) -> bytes:
         """The same secret under the newest key (unchanged when it is already); raises ValueError as `open`.
@@ -123,11 +128,16 @@ def key_id(key: bytes) -> bytes:
     return hashlib.sha256(b"penstock encryption key id" + key).digest()[:_ID_BYTES]
 
 
-def sealed_with(sealed: bytes) -> str | None:
-    """The id, as hexadecimal text, of the key that a blob names as its own; None for what is no blob."""
-    if sealed[:1] not in (_WHOLE, _ENVELOPE) or len(sealed) < _HEADER_BYTES + _BOX_BYTES:
+def key_named(head: bytes) -> str | None:
+    """The id, as hexadecimal text, of the key that a blob's first nine bytes name; None for what is no blob."""
+    if head[:1] not in (_WHOLE, _ENVELOPE) or len(head) < _HEADER_BYTES:
         return None
-    return sealed[1:_HEADER_BYTES].hex()
+    return head[1:_HEADER_BYTES].hex()
+
+
+def is_envelope(head: bytes) -> bool:
+    """Whether a blob that begins so has a data key of its own."""
+    return head[:1] == _ENVELOPE
 
 
 def _box(cipher: AESGCM, plaintext: bytes, associated: bytes) -> bytes:

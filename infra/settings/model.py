@@ -15,7 +15,7 @@ from infra.settings.values import check_url, split_list
 PREFIX = "PENSTOCK_"
 TEST_PREFIX = "PENSTOCK_TEST_"
 ENV_FILE = Path(".env")
-NEW_KEY = "openssl rand -base64 32"
+NEW_KEY = "penstock keys generate"
 LogLevel = Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"]
 LogFormat = Literal["simple", "detailed", "structured", "json"]
 

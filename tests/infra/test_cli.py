@@ -26,6 +26,7 @@ COMMANDS = [
     ["migrate", "up"], ["migrate", "down"], ["migrate", "status"],
     ["schema", "print"], ["schema", "check"],
     ["audit", "verify"],
+    ["keys", "generate"], ["keys", "status"], ["keys", "rotate"],
 ]  # fmt: skip
 
 
@@ -48,7 +49,9 @@ def penstock(
     )
 
 
-@pytest.mark.parametrize("command", [[], ["migrate"], ["schema"], *COMMANDS], ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [[], ["keys"], ["migrate"], ["schema"], *COMMANDS], ids=" ".join
+)
 def test_every_command_helps_with_an_example(command: list[str]) -> None:
     result = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "200"})
     assert result.exit_code == 0

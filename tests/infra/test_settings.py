@@ -101,7 +101,7 @@ def test_all_problems_are_reported_at_once_with_the_variable_and_how_to_mend(
         "key 2: an encryption key must be 32 bytes of base64, not 5"
         in by_name["PENSTOCK_ENCRYPTION_KEYS"]
     )
-    assert "openssl rand" in by_name["PENSTOCK_ENCRYPTION_KEYS"]
+    assert "penstock keys generate" in by_name["PENSTOCK_ENCRYPTION_KEYS"]
 
 
 def test_the_buffer_must_hold_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
