@@ -203,7 +203,9 @@ async def test_browsers_get_graphiql_and_programs_get_graphql():
     async with client(application()) as http:
         home = await http.get("/")
         page = await http.get("/graphql", headers={"accept": BROWSER})
-        program = await http.get("/graphql", params={"query": "{ __typename }"})
+        program = await http.get(
+            "/graphql", params={"query": "{ __typename }"}, headers={"x-penstock-preflight": "1"}
+        )
     assert (home.status_code, home.headers["location"]) == (307, "/graphql")
     assert page.headers["content-type"].startswith("text/html")
     assert "script-src 'self'" in page.headers["content-security-policy"]
