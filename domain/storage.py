@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from domain.identity import Viewer
+
 
 @dataclass(frozen=True, slots=True)
 class StorageTable:
@@ -40,5 +42,5 @@ class Storage:
 class StorageInspector(Protocol):
     """Looks at the database as it is now."""
 
-    async def storage(self) -> Storage:
-        """Sizes and estimated rows; reads only the catalogue, so it is cheap on any size."""
+    async def storage(self, viewer: Viewer) -> Storage:
+        """Sizes on disk, of all workspaces together; rows as far as the viewer may see them, estimated where many."""

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from loguru import logger
 
-from domain.identity import ALL, Viewer
+from domain.identity import ALL, Door, Viewer
 from infra.console import step
 from infra.demo import demonstrating
 from infra.feeds.checks import FeedChecks
@@ -22,6 +22,7 @@ from infra.feeds.runtime import Runtime
 from infra.feeds.store import ConnectorStore
 from infra.feeds.venues import normalise
 from infra.identity import identity
+from infra.measures import measure_parts, measure_service
 from infra.parts import Parts, database_url, parts_on, shared_parts
 from infra.postgres import migrate
 from infra.postgres.audit_log import PostgresAuditLog
@@ -31,17 +32,16 @@ from infra.postgres.quarantine import Quarantine
 from infra.postgres.saving import MessageSaver
 from infra.postgres.storage import PostgresStorage
 from infra.postgres.stream_log import StreamLogs
-from infra.postgres.tenancy import Tenancy
 from infra.process import settle
 from infra.realtime.sharing import Shares
 from infra.settings import Settings
 from infra.startup import is_loopback, listen
-from infra.web.documents import Documents, Limits
 from infra.web.errors import ErrorFormatter
+from infra.web.front import allowed_hosts, front_door, metrics_beside_api, metrics_token
 from infra.web.health import Check, Health
 from infra.web.metrics import Metrics
 from infra.web.operations import Operations
-from infra.web.routes import create_web
+from infra.web.routes import create_metrics_web, create_web
 from infra.web.server import serving
 from infra.web.websocket import WebSocketEndpoint
 from resolvers.context import Services
@@ -94,6 +94,9 @@ async def ingest(settings: Settings, stop: asyncio.Event) -> None:
     async with AsyncExitStack() as stack:
         parts = await shared_parts(stack, settings)
         await _run_connectors(stack, parts)
+        metrics = Metrics()
+        measure_parts(metrics, parts)
+        await _serve_metrics(stack, settings, metrics)
         logger.info("Running connectors")
         settle()
         await stop.wait()
@@ -107,8 +110,8 @@ async def _run_connectors(stack: AsyncExitStack, parts: Parts) -> None:
         poll=PollOptions(response_limit_bytes=settings.response_limit_bytes),
     )
     runtime = Runtime(
-        ConnectorLeases(parts.database.pool, parts.process_id, settings.lease_seconds),
-        ConnectorStore(parts.database, parts.vault, _named_secrets(parts), parts.process_id),
+        ConnectorLeases(parts.stream.pool, parts.process_id, settings.lease_seconds),
+        ConnectorStore(parts.stream, parts.vault, _named_secrets(parts), parts.process_id),
         parts.writer,
         parts.book,
         parts.guard,
@@ -129,29 +132,35 @@ async def _run_connectors(stack: AsyncExitStack, parts: Parts) -> None:
 
 async def _serve(stack: AsyncExitStack, parts: Parts, listener: socket.socket) -> None:
     settings = parts.settings
-    services = _services(parts)
-    who = await identity(stack, parts, services.databases)
-    metrics = Metrics()
+    who = await identity(stack, parts, parts.tenancy)
+    services = _services(parts, who.door)
     shares = Shares(outbox_events=settings.outbox_events, outbox_bytes=settings.outbox_bytes)
     graphql_schema = schema._schema  # noqa: SLF001 - Strawberry offers no public way to graphql-core's schema
-    limits = Limits(
-        tokens=settings.max_query_tokens,
-        depth=settings.max_query_depth,
-        cost=settings.max_query_cost,
-    )
-
+    front = front_door(settings, graphql_schema)
+    stack.push_async_callback(front.counters.close)
+    metrics = front.metrics
     operations = Operations(
         graphql_schema,
-        Documents(graphql_schema, limits),
+        front.documents,
         services.context,
         shares,
         ErrorFormatter(),
         metrics,
+        timeout_seconds=settings.operation_timeout_seconds,
+        gate=front.gate,
+        hide_suggestions=not front.hints,
     )
     sockets = WebSocketEndpoint(
-        operations, who.entrance, token_parameter=settings.websocket_token_parameter
+        operations,
+        who.entrance,
+        token_parameter=settings.websocket_token_parameter,
+        crowd=front.crowd,
+        operations_per_socket=settings.max_operations_per_socket,
+        messages_per_minute=settings.socket_messages_per_minute,
     )
-    _measure(metrics, parts, shares, sockets)
+    measure_parts(metrics, parts)
+    measure_service(metrics, shares, sockets, front.limits, front.counters)
+    await _serve_metrics(stack, settings, metrics)
     health = Health(_checks(parts))
     application = create_web(
         operations,
@@ -161,8 +170,15 @@ async def _serve(stack: AsyncExitStack, parts: Parts, listener: socket.socket) -
         metrics,
         jwks=who.jwks,
         cors_origins=settings.cors_origins,
-        allowed_hosts=settings.allowed_hosts if is_loopback(listener) else None,
+        allowed_hosts=allowed_hosts(settings, is_loopback(listener)),
         slow_operation_ms=settings.slow_operation_ms,
+        body_limit=settings.max_request_bytes,
+        batch_limit=settings.max_batch,
+        with_graphiql=front.graphiql,
+        with_metrics=metrics_beside_api(settings),
+        metrics_token=metrics_token(settings),
+        trusted_proxies=settings.trusted_proxies,
+        https_alone=settings.environment == "production",
     )
     await stack.enter_async_context(serving(application, listener))
     stack.push_async_callback(shares.close)
@@ -178,13 +194,23 @@ async def _serve(stack: AsyncExitStack, parts: Parts, listener: socket.socket) -
     )
 
 
-def _services(parts: Parts) -> Services:
-    database, clock = parts.database, parts.clock
-    settings = parts.settings
-    databases = Tenancy(database)
+async def _serve_metrics(stack: AsyncExitStack, settings: Settings, metrics: Metrics) -> None:
+    """`/metrics` on its own port, when one is set."""
+    if settings.metrics_port is None:
+        return
+    listener = listen(settings.host, settings.metrics_port)
+    stack.callback(listener.close)
+    application = create_metrics_web(metrics, metrics_token(settings))
+    await stack.enter_async_context(serving(application, listener))
+    host, port = listener.getsockname()[:2]
+    logger.info("Metrics are at http://{}:{}/metrics", f"[{host}]" if ":" in host else host, port)
+
+
+def _services(parts: Parts, door: Door) -> Services:
+    databases, clock, settings = parts.tenancy, parts.clock, parts.settings
     return Services(
         databases=databases,
-        logs=StreamLogs(database, MessageSaver(database.pool, parts.writer, clock)),
+        logs=StreamLogs(databases, MessageSaver(databases, parts.writer, clock)),
         feed=parts.feed,
         vault=parts.vault,
         clock=clock,
@@ -198,20 +224,21 @@ def _services(parts: Parts) -> Services:
             clock,
             frame_limit=settings.frame_limit_bytes,
         ),
-        quarantine=Quarantine(database.pool, parts.writer, normalise, parts.vault),
+        quarantine=Quarantine(databases, parts.writer, normalise, parts.vault),
         storage=PostgresStorage(
-            database,
+            databases,
             embedded=settings.database_url is None,
             bus=settings.bus_url.get_secret_value().partition(":")[0],
         ),
         audit=PostgresAuditLog(databases, clock),
         named_secrets=_named_secrets(parts),
+        door=door,
     )
 
 
 def _named_secrets(parts: Parts) -> NamedSecrets:
-    audit = PostgresAuditLog(Tenancy(parts.database), parts.clock)
-    return NamedSecrets(parts.database, parts.vault, audit, parts.clock)
+    audit = PostgresAuditLog(parts.tenancy, parts.clock)
+    return NamedSecrets(parts.stream, parts.vault, audit, parts.clock)
 
 
 def _checks(parts: Parts) -> dict[str, Check]:
@@ -227,45 +254,3 @@ def _checks(parts: Parts) -> dict[str, Check]:
             raise ConnectionError("the writer cannot store")
 
     return {"database": database, "bus": bus, "writer": writer}
-
-
-def _measure(metrics: Metrics, parts: Parts, shares: Shares, sockets: WebSocketEndpoint) -> None:
-    writer = parts.writer
-    metrics.gauge("sockets", "WebSocket clients connected.", lambda: sockets.open_sockets)
-    metrics.gauge("subscribers", "Subscriptions open.", lambda: shares.subscribers)
-    metrics.counter(
-        "lost_messages",
-        "Messages left out for subscribers too slow, each told in a Gap.",
-        lambda: shares.lost_messages,
-    )
-    metrics.counter(
-        "healed_messages",
-        "Messages the bus lost and the database gave.",
-        lambda: parts.hub.healed_rows,
-    )
-    metrics.gauge(
-        "writer_queued_messages", "Messages waiting to be stored.", lambda: writer.stats.queued_rows
-    )
-    metrics.counter("stored_messages", "Messages stored.", lambda: writer.stats.rows)
-    metrics.counter("writer_batches", "Batches stored.", lambda: writer.stats.flushes)
-    metrics.counter("writer_retries", "Batches tried again.", lambda: writer.stats.retries)
-    metrics.counter(
-        "shed_messages",
-        "Messages given up while the database was away.",
-        lambda: writer.stats.shed_messages,
-    )
-    metrics.counter(
-        "fenced_messages",
-        "Messages given up because another process runs their connector.",
-        lambda: writer.stats.fenced_messages,
-    )
-    metrics.counter(
-        "refused_messages",
-        "Messages the database refused, kept in quarantine.",
-        lambda: writer.stats.refused_messages,
-    )
-    metrics.counter(
-        "unannounced_batches",
-        "Batches stored whose announcement failed; streams heal from the database.",
-        lambda: writer.stats.unannounced,
-    )

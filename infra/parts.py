@@ -11,6 +11,7 @@ from loguru import logger
 
 from domain import connectors
 from domain.connectors import ConnectorStatus, Workshop
+from domain.identity import Viewer
 from domain.ports import Clock
 from infra.console import step
 from infra.feeds.budget import RateBudget
@@ -24,6 +25,8 @@ from infra.postgres.embedded import EmbeddedPostgres
 from infra.postgres.message_log import PostgresMessageLog
 from infra.postgres.nodes import NodeLease
 from infra.postgres.partitions import Housekeeper, Partitions
+from infra.postgres.roles import ACCOUNTS, API, INGEST
+from infra.postgres.tenancy import Tenancy
 from infra.postgres.writer import BatchWriter
 from infra.realtime.announcement import Announcement
 from infra.realtime.bus import Bus
@@ -43,13 +46,22 @@ from infra.settings import NEW_KEY, Settings
 from infra.startup import CannotRun, require_database, require_migrations
 from infra.system import RandomIds, SystemClock
 
+BACKGROUND_POOL = 4
+"""Connections of each kind to each role's database, but the API's, whose number the settings say."""
+
 
 @dataclass(slots=True)
 class Parts:
-    """What every process has, running."""
+    """What every process has, running.
+
+    `database` is the login role's, for housekeeping; `stream` the ingest role's, for connectors and the writer. Whoever
+    asks over GraphQL goes through `tenancy`.
+    """
 
     settings: Settings
     database: Database
+    stream: Database
+    tenancy: Tenancy
     bus: Bus
     hub: Hub
     feed: Feed
@@ -102,14 +114,15 @@ async def database_url(stack: AsyncExitStack, settings: Settings) -> str:
 async def parts_on(stack: AsyncExitStack, settings: Settings, url: str) -> Parts:
     """The parts, started one after the other on a migrated database, and stopped with the stack."""
     clock, ids, process_id = SystemClock(), RandomIds(), uuid4()
-    database = Database(url, pool_size=settings.pool_size)
-    await database.connect()
-    stack.push_async_callback(database.close)
+    database = await _connected(stack, url, BACKGROUND_POOL)
+    stream = await _connected(stack, url, BACKGROUND_POOL, INGEST)
+    accounts = await _connected(stack, url, BACKGROUND_POOL, ACCOUNTS)
+    tenancy = Tenancy(await _connected(stack, url, settings.pool_size, API), accounts)
 
     scope = f"@{await database.identity()}"
     bus = Bus(settings.bus_url.get_secret_value(), CODECS, scope=scope)
-    hub = Hub(PostgresMessageLog(database), clock)
-    board = StatusBoard(partial(stored_statuses, database, clock))
+    hub = Hub(PostgresMessageLog(stream), clock)
+    board = StatusBoard(partial(stored_statuses, tenancy, clock))
     bus.receive(MESSAGES, hub.receive)
     bus.receive(STATUSES, board.receive)
     bell = ConnectorBell(bus)
@@ -125,7 +138,7 @@ async def parts_on(stack: AsyncExitStack, settings: Settings, url: str) -> Parts
     vault = vault_of(settings)
     ticker = StatusTicker(bus)
     await _background(stack, ticker.run(), "status ticker")
-    book = StatusBook(StatusRows(database), clock, ticker.publish)
+    book = StatusBook(StatusRows(stream), clock, ticker.publish)
     partitions = Partitions(settings.partition_hours)
     keeper = Housekeeper(
         database,
@@ -140,8 +153,8 @@ async def parts_on(stack: AsyncExitStack, settings: Settings, url: str) -> Parts
         await bus.publish(MESSAGES, announcement)
 
     writer = BatchWriter(
-        connector(url, application_name="penstock writer"),
-        NodeLease(database.pool, process_id, settings.lease_seconds),
+        connector(url, application_name="penstock writer", role=INGEST),
+        NodeLease(stream.pool, process_id, settings.lease_seconds),
         partitions,
         announce,
         book,
@@ -157,9 +170,11 @@ async def parts_on(stack: AsyncExitStack, settings: Settings, url: str) -> Parts
     return Parts(
         settings=settings,
         database=database,
+        stream=stream,
+        tenancy=tenancy,
         bus=bus,
         hub=hub,
-        feed=Feed(hub, board, clock),
+        feed=Feed(hub, board, clock, lambda viewer: PostgresMessageLog(tenancy.seen_by(viewer))),
         writer=writer,
         book=book,
         guard=Guard(settings.allow_private_addresses),
@@ -172,12 +187,21 @@ async def parts_on(stack: AsyncExitStack, settings: Settings, url: str) -> Parts
     )
 
 
+async def _connected(
+    stack: AsyncExitStack, url: str, pool_size: int, role: str | None = None
+) -> Database:
+    database = Database(url, pool_size=pool_size, role=role)
+    await database.connect()
+    stack.push_async_callback(database.close)
+    return database
+
+
 async def stored_statuses(
-    database: Database, clock: Clock, workspace_id: UUID, connector_id: UUID | None
+    tenancy: Tenancy, clock: Clock, viewer: Viewer, connector_id: UUID | None
 ) -> Sequence[ConnectorStatus]:
-    """How one connector of a workspace, or all of them, are doing by now."""
-    async with database.read() as session:
-        stored = await connectors.statuses(session, workspace_id, connector_id)
+    """How one connector of the viewer's workspace, or all of them, are doing by now."""
+    async with tenancy.seen_by(viewer).read() as session:
+        stored = await connectors.statuses(session, viewer.workspace_id, connector_id)
     return [connectors.as_of(status, clock.now()) for status in stored]
 
 

@@ -10,6 +10,7 @@ import strawberry
 from domain import connectors, messages
 from domain.connectors import Connector, ConnectorNotFound
 from domain.errors import InvalidInput, NotFound
+from domain.identity import Permission
 from domain.live import LiveStream
 from domain.messages import (
     Instrument,
@@ -30,6 +31,7 @@ from domain.texts import check_text
 from resolvers import ids
 from resolvers.context import Info
 from resolvers.paging import After, Before, First, Last
+from resolvers.rights import connector_for
 from resolvers.selection import selected
 from schema.inputs.messages import (
     Delivery,
@@ -139,7 +141,7 @@ def _columns(info: Info) -> frozenset[str]:
 
 
 def _filter(info: Info, filter: MessageFilter | None) -> messages.MessageFilter:
-    workspace_id = info.context.viewer.workspace_id
+    workspace_id = info.context.require(Permission.READ_DATA).workspace_id
     if filter is None:
         return messages.MessageFilter(workspace_id=workspace_id)
     for name, values in (
@@ -176,7 +178,8 @@ async def batches(
     """A page of batches, newest first."""
     context, asked = info.context, window(first, after, last, before)
     key = ids.connector_key("connectorId", connector_id)
-    return await records.batches(context.database, context.viewer, key, asked)
+    viewer = context.require(Permission.READ_DATA)
+    return await records.batches(context.database, viewer, key, asked)
 
 
 async def quarantine(
@@ -190,7 +193,8 @@ async def quarantine(
     """A page of quarantined frames, newest first."""
     context, asked = info.context, window(first, after, last, before)
     key = ids.connector_key("connectorId", connector_id)
-    return await records.quarantine(context.database, context.viewer, key, asked)
+    viewer = context.require(Permission.READ_DATA)
+    return await records.quarantine(context.database, viewer, key, asked)
 
 
 async def sequence_gaps(
@@ -204,7 +208,8 @@ async def sequence_gaps(
     """A page of sequence gaps, newest first."""
     context, asked = info.context, window(first, after, last, before)
     key = ids.connector_key("connectorId", connector_id)
-    return await records.sequence_gaps(context.database, context.viewer, key, asked)
+    viewer = context.require(Permission.READ_DATA)
+    return await records.sequence_gaps(context.database, viewer, key, asked)
 
 
 async def instruments(
@@ -218,7 +223,7 @@ async def instruments(
     before: Before = None,
 ) -> Page[Instrument]:
     """A page of instruments by exchange and name."""
-    workspace_id = info.context.viewer.workspace_id
+    workspace_id = info.context.require(Permission.READ_DATA).workspace_id
     asked = messages.InstrumentFilter(workspace_id=workspace_id)
     if filter is not None:
         for name in ("exchanges", "names"):
@@ -278,7 +283,7 @@ async def save(
 ) -> SavedMessages:
     """Store a client's own messages."""
     context = info.context
-    connector = await _connector(info, input.connector_id)
+    connector = await _writable(info, input.connector_id)
     new = [_new(f"messages.{at}", message) for at, message in enumerate(input.messages)]
     try:
         return await context.log.save(
@@ -294,7 +299,7 @@ async def replay(
 ) -> messages.ReplayedQuarantine:
     """Read quarantined frames again."""
     context = info.context
-    connector = await _connector(info, input.connector_id)
+    connector = await _writable(info, input.connector_id)
     frames = None
     if input.ids is not None:
         if len(input.ids) > REPLAY_LIMIT:
@@ -321,13 +326,13 @@ def events(
     how = messages.Delivery()
     if delivery is not None:
         how = messages.Delivery(mode=delivery.mode, interval_ms=delivery.interval_ms)
-    return info.context.services.feed.messages(_filter(info, filter), after, how)
+    return info.context.services.feed.messages(
+        info.context.viewer, _filter(info, filter), after, how
+    )
 
 
-async def _connector(info: Info, id: str) -> Connector:
-    key = ids.uuid_in(id, "Connector")
-    if key is None:
-        raise ConnectorNotFound(id=id)
+async def _writable(info: Info, id: str) -> Connector:
+    key = await connector_for(info.context, id, Permission.WRITE_DATA)
     async with info.context.database.read() as session:
         connector = await connectors.by_id(session, info.context.viewer, key)
     if connector is None:

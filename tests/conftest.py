@@ -8,7 +8,9 @@ import pytest_asyncio
 from hypothesis import settings
 
 from infra.postgres.database import Database
+from infra.postgres.tenancy import Tenancy
 from tests import cluster
+from tests.tenants import tenancy
 
 # Time says nothing of correctness here, and the machine may be busy with other things.
 settings.register_profile("penstock", deadline=None)
@@ -68,6 +70,13 @@ async def empty_database_url(server_url: str) -> AsyncIterator[str]:
     url = await cluster.create_database(server_url, None)
     yield url
     await cluster.drop_database(url)
+
+
+@pytest.fixture
+async def databases(database_url: str) -> AsyncIterator[Tenancy]:
+    """The test's own migrated database as viewers and as the accounts' service see it."""
+    async with tenancy(database_url) as databases:
+        yield databases
 
 
 @pytest.fixture

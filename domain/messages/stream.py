@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Protocol
 
 from domain.errors import InvalidInput
+from domain.identity import Viewer
 from domain.live import LiveStream
 from domain.messages.filters import MessageFilter
 from domain.messages.ticks import Message
@@ -81,6 +82,6 @@ class Feed(Protocol):
     """The live stream, as subscriptions read it."""
 
     def messages(
-        self, filter: MessageFilter, after: str | None, delivery: Delivery
+        self, viewer: Viewer, filter: MessageFilter, after: str | None, delivery: Delivery
     ) -> LiveStream[MessageEvent]:
         """Messages from `after` on, or from now on; raises InvalidInput for a cursor that is none."""

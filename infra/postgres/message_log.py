@@ -2,6 +2,7 @@
 
 import binascii
 from collections.abc import AsyncIterator, Sequence
+from uuid import UUID
 
 import orjson
 
@@ -17,7 +18,7 @@ from domain.messages import (
 )
 from domain.paging import Page, Window, page
 from domain.positions import MAX_ID, MILLISECOND, Position
-from infra.postgres.database import Connection, Database
+from infra.postgres.database import Connection, Source
 from infra.postgres.message_query import (
     COLUMNS,
     NODE_OF_ID,
@@ -30,6 +31,7 @@ from infra.realtime.announcement import Row
 from infra.realtime.archive import DroppedMeanwhile
 
 REPLAY_CHUNK = 1000
+_MAY_READ = "select $1 = any(penstock_workspaces('read_data'))"
 _NEAR = 60_000 * MILLISECOND
 _EDGE = b"m"
 
@@ -51,7 +53,7 @@ _ROWS_BETWEEN = f"""
 class PostgresMessageLog:
     """The reading half of `domain.messages.MessageLog`, and what the live stream needs of the archive."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Source) -> None:
         self._database = database
 
     async def page(
@@ -75,10 +77,7 @@ class PostgresMessageLog:
     ) -> MessagePage:
         """A page as `page` gives it, and the position of the very snapshot it was read from."""
         statement = _page_statement(filter, order, window, columns)
-        async with (
-            self._database.acquire() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
+        async with self._database.snapshot() as connection:
             found = await self._page(connection, statement, filter, window)
             return MessagePage(found, await _position(connection))
 
@@ -117,6 +116,11 @@ class PostgresMessageLog:
                 return counted
 
         return page([Instrument(*record) for record in records], window, _instrument_cursor, count)
+
+    async def may_read(self, workspace_id: UUID) -> bool:
+        """Whether the database shows this workspace's stream to whoever it is read as."""
+        async with self._database.acquire() as connection:
+            return bool(await connection.fetchval(_MAY_READ, workspace_id))
 
     async def position(self) -> Position:
         """The last committed id of every node, now."""

@@ -18,6 +18,8 @@ from domain.messages import CannotNormalise, ReplayedQuarantine, Tick
 from domain.positions import first_id_at
 from infra.feeds.arrival import Arrival
 from infra.feeds.receiver import source_of
+from infra.postgres.tenancy import Bound, Tenancy
+from infra.postgres.writable import writable
 from infra.postgres.writer import NO_LEASE, BatchWriter, Job, JobResult, LeasesMoved
 from infra.postgres.writer.faults import is_refused
 
@@ -52,9 +54,6 @@ _STORED = """
     ) near
     where key = any($2::text[])
 """
-_CONNECTOR = """
-    select url, venue, mapping, sealed from connectors where id = $1 and workspace_id = $2
-"""
 
 
 class Quarantine:
@@ -62,12 +61,12 @@ class Quarantine:
 
     def __init__(
         self,
-        pool: "asyncpg.Pool[asyncpg.Record]",
+        databases: Tenancy,
         writer: BatchWriter,
         normalise: Normalise,
         vault: Vault,
     ) -> None:
-        self._pool = pool
+        self._databases = databases
         self._writer = writer
         self._normalise = normalise
         self._vault = vault
@@ -78,21 +77,20 @@ class Quarantine:
         """Normalise held frames of a connector and store what they say: `ids`, or oldest first.
 
         Ends when 1,000 became REPLAYED, all were tried, or 20 seconds have passed. Raises NotFound for a connector the
-        viewer may not see; frames that are not held any more are passed over.
+        viewer may not see, Forbidden for one they may not write to; frames that are not held any more are passed over.
         """
-        connector = await self._pool.fetchrow(
-            _CONNECTOR, connector_id, viewer.workspace_id, timeout=REPLAY_SECONDS
-        )
-        if connector is None:
-            raise NotFound(field="connectorId", id=str(connector_id))
+        seen_by = self._databases.seen_by(viewer)
+        async with seen_by.acquire() as connection:
+            connector = await writable(connection, viewer, connector_id)
         parameters = self._parameters(connector_id, connector["sealed"])
         replayed = stored = tried = 0
         seen: set[str] = set()
         began = monotonic()
         async for held in self._held(viewer, connector_id, ids):
-            frames = await self._pool.fetch(_FRAMES, held, timeout=REPLAY_SECONDS)
+            async with seen_by.acquire() as connection:
+                frames = await connection.fetch(_FRAMES, held, timeout=REPLAY_SECONDS)
             said = await self._read(connector, parameters, frames)
-            seen |= await self._stored(connector_id, said)
+            seen |= await self._stored(seen_by, connector_id, said)
             readable = [
                 (frame["id"], _arrival(viewer, connector_id, frame, ticks, seen))
                 for frame, ticks in said[: REPLAY_LIMIT - replayed]
@@ -112,16 +110,17 @@ class Quarantine:
         received_at: datetime | None = None
         last: UUID | None = None
         while True:
-            rows = await self._pool.fetch(
-                _HELD,
-                viewer.workspace_id,
-                connector_id,
-                None if ids is None else list(ids),
-                received_at,
-                last,
-                IDS_AT_ONCE,
-                timeout=REPLAY_SECONDS,
-            )
+            async with self._databases.seen_by(viewer).acquire() as connection:
+                rows = await connection.fetch(
+                    _HELD,
+                    viewer.workspace_id,
+                    connector_id,
+                    None if ids is None else list(ids),
+                    received_at,
+                    last,
+                    IDS_AT_ONCE,
+                    timeout=REPLAY_SECONDS,
+                )
             if not rows:
                 return
             for start in range(0, len(rows), FRAMES_AT_ONCE):
@@ -159,16 +158,20 @@ class Quarantine:
         return said
 
     async def _stored(
-        self, connector_id: UUID, said: Sequence[tuple[asyncpg.Record, list[Tick]]]
+        self,
+        seen_by: Bound,
+        connector_id: UUID,
+        said: Sequence[tuple[asyncpg.Record, list[Tick]]],
     ) -> set[str]:
         """Which of the frames' keys are stored, among the messages around their time and the newest."""
         keys = {tick.key for _, ticks in said for tick in ticks if tick.key is not None}
         if not keys:
             return set()
         came_at = first_id_at(min(frame["received_at"] for frame, _ in said))
-        rows = await self._pool.fetch(
-            _STORED, connector_id, list(keys), came_at, MESSAGES_NEAR, timeout=REPLAY_SECONDS
-        )
+        async with seen_by.acquire() as connection:
+            rows = await connection.fetch(
+                _STORED, connector_id, list(keys), came_at, MESSAGES_NEAR, timeout=REPLAY_SECONDS
+            )
         return {row["key"] for row in rows}
 
     async def _store(

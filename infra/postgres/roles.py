@@ -106,5 +106,5 @@ def _options(connection: Connection) -> str:
 
 def _knows_options(connection: Connection) -> bool:
     """PostgreSQL 16 told apart who may take a role on, who inherits it, and who may grant it."""
-    version = connection.dialect.server_version_info or (0,)
-    return version[0] >= _SET_OPTION_SINCE
+    version = connection.scalar(text("show server_version_num")) or "0"
+    return int(version) >= _SET_OPTION_SINCE * 10_000

@@ -5,7 +5,6 @@ import hashlib
 from collections.abc import Sequence
 from uuid import UUID
 
-import asyncpg
 import orjson
 
 from domain.errors import InvalidInput, NotFound
@@ -13,6 +12,8 @@ from domain.identity import Viewer
 from domain.messages import NewMessage, SavedMessages, Tick, check_new_messages
 from domain.ports import Clock
 from infra.feeds.arrival import Arrival
+from infra.postgres.tenancy import Tenancy
+from infra.postgres.writable import writable
 from infra.postgres.writer import NO_LEASE, BatchWriter, Job, KeyUsed, LeasesMoved
 from infra.postgres.writer.faults import is_refused
 
@@ -23,10 +24,8 @@ SAVE_SECONDS = 30.0
 class MessageSaver:
     """Saves through the writer, so that what clients save is in order with what connectors bring."""
 
-    def __init__(
-        self, pool: "asyncpg.Pool[asyncpg.Record]", writer: BatchWriter, clock: Clock
-    ) -> None:
-        self._pool = pool
+    def __init__(self, databases: Tenancy, writer: BatchWriter, clock: Clock) -> None:
+        self._databases = databases
         self._writer = writer
         self._clock = clock
 
@@ -40,12 +39,13 @@ class MessageSaver:
     ) -> SavedMessages:
         """Store all or nothing and announce; the same key twice stores once.
 
-        Raises InvalidInput, NotFound for a connector the viewer may not see, TimeoutError when the database
+        Raises InvalidInput, NotFound for a connector the viewer may not see, Forbidden, TimeoutError when the database
         was away too long: whether it is stored then, the same call again will tell.
         """
         _check_key(idempotency_key)
         check_new_messages(messages)
-        await self._check_connector(viewer, connector_id)
+        async with self._databases.seen_by(viewer).acquire() as connection:
+            await writable(connection, viewer, connector_id)
         arrival = self._arrival(viewer, connector_id, exchange, messages)
         job = Job(
             asyncio.get_running_loop().create_future(),
@@ -72,16 +72,6 @@ class MessageSaver:
             repeated=result.repeated,
             cursor=result.position.encode(),
         )
-
-    async def _check_connector(self, viewer: Viewer, connector_id: UUID) -> None:
-        known = await self._pool.fetchval(
-            "select exists (select from connectors where id = $1 and workspace_id = $2)",
-            connector_id,
-            viewer.workspace_id,
-            timeout=SAVE_SECONDS,
-        )
-        if not known:
-            raise NotFound(field="connectorId", id=str(connector_id))
 
     def _arrival(
         self, viewer: Viewer, connector_id: UUID, exchange: str, messages: Sequence[NewMessage]

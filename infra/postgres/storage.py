@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 import asyncpg
 
+from domain.identity import Viewer
 from domain.positions import time_of
 from domain.storage import Storage, StoragePartition, StorageTable
-from infra.postgres.database import Connection, Database
-from infra.postgres.partitions import partitions_of
+from infra.postgres.database import Connection
+from infra.postgres.partitions import Partition, partitions_of
+from infra.postgres.tenancy import Tenancy
 
 EXACT_BYTES = 1024 * 1024
 """Tables whose rows take no more than this are counted, others estimated."""
@@ -23,6 +25,7 @@ _RELATIONS = """
     left join pg_inherits on inhrelid = relation.oid
     left join pg_stat_user_tables stat on stat.relid = relation.oid
     where relation.relnamespace = current_schema()::regnamespace and relation.relkind in ('r', 'p')
+        and has_table_privilege(coalesce(inhparent, relation.oid), 'select')
     order by relation.relname
 """
 _SERVER = """
@@ -44,18 +47,18 @@ class _Relation:
 class PostgresStorage:
     """Looks at the database as it is now (`domain.storage.StorageInspector`)."""
 
-    def __init__(self, database: Database, *, embedded: bool, bus: str) -> None:
-        self._database = database
+    def __init__(self, databases: Tenancy, *, embedded: bool, bus: str) -> None:
+        self._databases = databases
         self._embedded = embedded
         self._bus = bus
 
-    async def storage(self) -> Storage:
-        """Sizes and rows, small tables counted; cheap on any size."""
-        async with self._database.acquire() as connection:
+    async def storage(self, viewer: Viewer) -> Storage:
+        """Sizes of the tables that viewers read at all; their rows, where there are few counted as the viewer sees them."""
+        async with self._databases.seen_by(viewer).acquire() as connection:
             server = await connection.fetchrow(_SERVER)
             relations = [_Relation(*record) for record in await connection.fetch(_RELATIONS)]
             bounds = await partitions_of(connection)
-            await _count_small(connection, relations)
+            await _count_small(connection, relations, bounds)
         if server is None:
             raise RuntimeError("the server did not tell its version")
         named = {relation.name: relation for relation in relations}
@@ -94,11 +97,19 @@ def _tables(relations: list[_Relation]) -> list[StorageTable]:
     ]
 
 
-async def _count_small(connection: Connection, relations: list[_Relation]) -> None:
+async def _count_small(
+    connection: Connection, relations: list[_Relation], bounds: list[Partition]
+) -> None:
+    """Count what is small. Partitions are read as parts of their table, whose policies are not theirs."""
     small = [relation for relation in relations if relation.row_bytes <= EXACT_BYTES]
     partitioned = {relation.parent for relation in relations}
+    within = {
+        bound.name: f"messages where id between {bound.first_id} and {bound.end_id - 1}"
+        for bound in bounds
+    }
     counts = " union all ".join(
-        f'select {relation.oid}::bigint, count(*) from only "{relation.name}"'  # noqa: S608
+        f"select {relation.oid}::bigint, count(*) from "  # noqa: S608
+        + within.get(relation.name, f'"{relation.name}"')
         for relation in small
         if relation.oid not in partitioned
     )

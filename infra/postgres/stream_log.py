@@ -3,17 +3,18 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from domain.identity import Act, Unauthenticated, Viewer
+from domain.identity import Act, Viewer
 from domain.messages import NewMessage, SavedMessages
-from infra.postgres.database import Database
+from infra.postgres.database import Source
 from infra.postgres.message_log import PostgresMessageLog
 from infra.postgres.saving import MessageSaver
+from infra.postgres.tenancy import Tenancy
 
 
 class StreamLog(PostgresMessageLog):
     """Implements `domain.messages.MessageLog`."""
 
-    def __init__(self, database: Database, saver: MessageSaver) -> None:
+    def __init__(self, database: Source, saver: MessageSaver) -> None:
         super().__init__(database)
         self._saver = saver
 
@@ -32,12 +33,10 @@ class StreamLog(PostgresMessageLog):
 class StreamLogs:
     """Implements `domain.messages.Logs`."""
 
-    def __init__(self, database: Database, saver: MessageSaver) -> None:
-        self._database = database
+    def __init__(self, databases: Tenancy, saver: MessageSaver) -> None:
+        self._databases = databases
         self._saver = saver
 
     def of(self, act: Act) -> StreamLog:
         """As the caller's viewer; raises Unauthenticated."""
-        if act.caller.viewer is None:
-            raise Unauthenticated
-        return StreamLog(self._database, self._saver)
+        return StreamLog(self._databases.of(act), self._saver)

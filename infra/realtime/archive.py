@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from typing import Protocol
+from uuid import UUID
 
 from domain.messages import Message, MessageFilter
 from domain.positions import Position
@@ -27,6 +28,16 @@ class Archive(Protocol):
 
     async def rows_between(self, node: int, after: int, upto: int, limit: int) -> list[Row]:
         """Rows of one node with after < id <= upto, by id, at most `limit`."""
+
+
+class Reader(Protocol):
+    """The stored stream as one viewer may see it."""
+
+    async def may_read(self, workspace_id: UUID) -> bool:
+        """Whether the database shows this workspace's stream to the viewer."""
+
+    async def dropped(self) -> Position:
+        """The last id of every node that retention has removed."""
 
     def replay(
         self, filter: MessageFilter, after: Position, upto: Position

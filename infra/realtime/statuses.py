@@ -8,10 +8,11 @@ from uuid import UUID
 import msgspec
 
 from domain.connectors import ConnectorState, ConnectorStatus
+from domain.identity import Viewer
 from domain.positions import Position
 from infra.realtime.sources import Inbox, Live, Mark
 
-Stored = Callable[[UUID, UUID | None], Awaitable[Sequence[ConnectorStatus]]]
+Stored = Callable[[Viewer, UUID | None], Awaitable[Sequence[ConnectorStatus]]]
 
 _TIMES = ("since", "last_message_at", "last_error_at", "leased_until")
 _IDS = ("connector_id", "workspace_id", "leased_by")

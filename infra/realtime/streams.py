@@ -1,13 +1,13 @@
 """Subscriptions as the schema's resolvers get them: a beginning of one's own, then the shared live half."""
 
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator, Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
 from domain.connectors import ConnectorStatus
 from domain.errors import InvalidInput
-from domain.identity import Viewer
+from domain.identity import Forbidden, Permission, Viewer
 from domain.messages import (
     Delivery,
     DeliveryMode,
@@ -20,7 +20,7 @@ from domain.messages import (
 )
 from domain.ports import Clock
 from domain.positions import Position
-from infra.realtime.archive import DroppedMeanwhile
+from infra.realtime.archive import DroppedMeanwhile, Reader
 from infra.realtime.hub import Hub
 from infra.realtime.outbox import Loss
 from infra.realtime.sources import EverySource, Live, NewestSource, Source
@@ -63,6 +63,7 @@ class MessageStream:
     filter: MessageFilter
     delivery: Delivery
     after: Position | None
+    reader: Reader
 
     @property
     def topic(self) -> Hashable:
@@ -76,7 +77,11 @@ class MessageStream:
         return NewestSource(self.hub, self.filter, self.delivery, self.clock)
 
     async def ready(self) -> None:
-        """Wait until the hub has seen `after`; a cursor beyond the archive resets the stream."""
+        """Wait until the hub has seen `after`; a cursor beyond the archive resets the stream.
+
+        Raises Forbidden when the database does not show the workspace: what is live never passes through it.
+        """
+        await require(self.reader, self.filter.workspace_id)
         if self.after is None or _covers(self.hub.position, self.after):
             return
         if _covers(await self.hub.archive.position(), self.after):
@@ -96,7 +101,7 @@ class MessageStream:
 
     async def between(self, after: Position, upto: Position) -> AsyncIterator[MessageEvent]:
         """Stored messages past `after` up to `upto`; a Gap in place of what retention has dropped."""
-        dropped = await self.hub.archive.dropped()
+        dropped = await self.reader.dropped()
         while True:
             if not _covers(after, dropped):
                 resumed = after.merged(dropped)
@@ -113,7 +118,7 @@ class MessageStream:
 
     async def _stored(self, after: Position, upto: Position) -> AsyncIterator[MessageBatch]:
         """With LATEST and SAMPLE the newest message of each instrument, else every one."""
-        chunks = self.hub.archive.replay(self.filter, after, upto)
+        chunks = self.reader.replay(self.filter, after, upto)
         if self.delivery.mode is DeliveryMode.EVERY:
             position = after
             async for messages in chunks:
@@ -140,24 +145,26 @@ class StatusStream:
     """`subscription connectorStatus`: what is known now, then every change."""
 
     board: StatusBoard
-    workspace_id: UUID
+    viewer: Viewer
     connector_id: UUID | None
+    reader: Reader
 
     @property
     def topic(self) -> Hashable:
         """The workspace and, where asked, the one connector."""
-        return ("status", self.workspace_id, self.connector_id)
+        return ("status", self.viewer.workspace_id, self.connector_id)
 
     def source(self) -> Source:
         """A new live half."""
-        return StatusSource(self.board, self.workspace_id, self.connector_id)
+        return StatusSource(self.board, self.viewer.workspace_id, self.connector_id)
 
     async def ready(self) -> None:
-        """Always: a status needs no history."""
+        """At once: a status needs no history. Raises Forbidden when the database does not show the workspace."""
+        await require(self.reader, self.viewer.workspace_id)
 
     async def beginning(self, joined: Position) -> AsyncIterator[ConnectorStatus]:
         """The stored status of every connector asked for."""
-        for status in await self.board.stored(self.workspace_id, self.connector_id):
+        for status in await self.board.stored(self.viewer, self.connector_id):
             yield status
 
     async def between(self, after: Position, upto: Position) -> AsyncIterator[ConnectorStatus]:
@@ -176,13 +183,16 @@ class StatusStream:
 class Feed:
     """The live streams of this process (`domain.messages.Feed`, `domain.connectors.StatusFeed`)."""
 
-    def __init__(self, hub: Hub, board: StatusBoard, clock: Clock) -> None:
+    def __init__(
+        self, hub: Hub, board: StatusBoard, clock: Clock, reader: Callable[[Viewer], Reader]
+    ) -> None:
         self._hub = hub
+        self._reader = reader
         self._board = board
         self._clock = clock
 
     def messages(
-        self, filter: MessageFilter, after: str | None, delivery: Delivery
+        self, viewer: Viewer, filter: MessageFilter, after: str | None, delivery: Delivery
     ) -> MessageStream:
         """Messages from `after` on, or from now on; raises InvalidInput for a cursor that is none."""
         position = None
@@ -195,11 +205,12 @@ class Feed:
                     reason="not a stream cursor; take one from MessageBatch.cursor, Gap.before or"
                     " MessageConnection.cursor",
                 ) from error
-        return MessageStream(self._hub, self._clock, filter, delivery, position)
+        reader = self._reader(viewer)
+        return MessageStream(self._hub, self._clock, filter, delivery, position, reader)
 
     def statuses(self, viewer: Viewer, connector_id: UUID | None) -> StatusStream:
         """Status changes of one connector, or of all in the viewer's workspace."""
-        return StatusStream(self._board, viewer.workspace_id, connector_id)
+        return StatusStream(self._board, viewer, connector_id, self._reader(viewer))
 
 
 async def alone(stream: Stream) -> AsyncIterator[Any]:
@@ -216,6 +227,12 @@ async def alone(stream: Stream) -> AsyncIterator[Any]:
                 yield item.event
     finally:
         source.close()
+
+
+async def require(reader: Reader, workspace_id: UUID) -> None:
+    """Pass when the database shows the workspace's stream to the reader; raises Forbidden."""
+    if not await reader.may_read(workspace_id):
+        raise Forbidden(needed=Permission.READ_DATA.value)
 
 
 def _covers(position: Position, other: Position) -> bool:

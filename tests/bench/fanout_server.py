@@ -42,6 +42,9 @@ CONNECTOR = UUID(int=7)
 class NoArchive:
     """A stream without a past."""
 
+    async def may_read(self, workspace_id: UUID) -> bool:
+        return True
+
     async def position(self) -> Position:
         return Position()
 
@@ -145,13 +148,14 @@ def frame(announcement: Announcement) -> str:
 async def main(mode: str) -> None:
     """Serve until stdin ends; a line of stdin is `events-per-second ticks-per-event`."""
     clock, producer = SystemClock(), Producer()
-    hub = Hub(NoArchive(), clock)
+    archive = NoArchive()
+    hub = Hub(archive, clock)
 
     async def no_statuses(*_: Any) -> list[Any]:
         return []
 
     board = StatusBoard(no_statuses)
-    services: Any = SimpleNamespace(feed=Feed(hub, board, clock))
+    services: Any = SimpleNamespace(feed=Feed(hub, board, clock, lambda _: archive))
     context: Any = SimpleNamespace(
         viewer=Viewer(HOME_WORKSPACE_ID), services=services, request_id="bench"
     )

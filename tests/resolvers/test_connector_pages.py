@@ -1,8 +1,7 @@
 from typing import Any
 
 from infra.parts import stored_statuses
-from tests.factories import HOME_WORKSPACE_ID
-from tests.resolvers.world import FACTS, World, created, uuid_of
+from tests.resolvers.world import FACTS, VIEWER, World, created, uuid_of
 
 
 async def names(world: World, **filter: Any) -> list[str]:
@@ -116,7 +115,7 @@ async def test_a_connector_whose_process_died_is_shown_and_found_as_inactive(wor
         "waiting": ("STARTING", "STARTING", 0.0),
     }
     clock = world.services.clock
-    followed = await stored_statuses(world.database, clock, HOME_WORKSPACE_ID, None)
+    followed = await stored_statuses(world.services.databases, clock, VIEWER, None)
     assert sorted(status.state.name for status in followed) == ["INACTIVE", "RUNNING", "STARTING"]
     assert await names(world, states=["RUNNING"]) == ["alive"]
     assert await names(world, states=["INACTIVE"]) == ["dead"]

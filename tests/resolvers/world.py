@@ -14,6 +14,7 @@ from sqlmodel import col
 
 from domain.connectors import ConnectorStatus
 from domain.identity import ALL, Caller, Viewer
+from domain.ports import Clock
 from infra.feeds.budget import RateBudget
 from infra.feeds.checks import FeedChecks
 from infra.feeds.guard import Guard
@@ -24,6 +25,7 @@ from infra.postgres.audit_log import PostgresAuditLog
 from infra.postgres.database import Connection, Database
 from infra.postgres.message_log import PostgresMessageLog
 from infra.postgres.quarantine import Quarantine
+from infra.postgres.roles import ACCOUNTS, API
 from infra.postgres.saving import MessageSaver
 from infra.postgres.storage import PostgresStorage
 from infra.postgres.stream_log import StreamLogs
@@ -38,10 +40,11 @@ from resolvers.context import Context, Services
 from schema.errors import top_level
 from schema.root import schema
 from tests import factories
-from tests.factories import HOME_WORKSPACE_ID
+from tests.doors import door
+from tests.factories import HOME_WORKSPACE_ID, OWNER_ID
 from tests.infra.postgres.writing import writing
 
-VIEWER = Viewer(HOME_WORKSPACE_ID, permissions=ALL)
+VIEWER = Viewer(HOME_WORKSPACE_ID, user_id=OWNER_ID, permissions=ALL)
 FACTS = """... on Connector {
   id name url protocol venue enabled state method body pollingIntervalMs subscribeFrames staleAfterMs mapping authType
   signing secretFields version createdAt updatedAt status { state since lastError connectorId connector { name } }
@@ -56,10 +59,10 @@ MESSAGE = """id connectorId connector { name } exchange instrument type price qu
 
 
 class CountedDatabase(Database):
-    """Remembers every statement."""
+    """Remembers every statement, but those that begin and end transactions."""
 
-    def __init__(self, url: str) -> None:
-        super().__init__(url, pool_size=5)
+    def __init__(self, url: str, role: str | None = None) -> None:
+        super().__init__(url, pool_size=5, role=role)
         self.statements: list[str] = []
 
     async def connect(self, timeout_seconds: float = 30.0) -> None:
@@ -69,8 +72,12 @@ class CountedDatabase(Database):
     @asynccontextmanager
     async def acquire(self, timeout_seconds: float = 10.0) -> AsyncIterator[Connection]:
         async with super().acquire(timeout_seconds) as connection:
-            with connection.query_logger(lambda record: self.statements.append(record.query)):
+            with connection.query_logger(lambda record: self._noted(record.query)):
                 yield connection
+
+    def _noted(self, statement: str) -> None:
+        if not statement.startswith(("BEGIN", "COMMIT", "ROLLBACK")):
+            self.statements.append(statement)
 
     def _executed(self, _connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         self.statements.append(statement)
@@ -138,39 +145,53 @@ class World:
             )
 
 
-async def stored_statuses(
-    workspace_id: UUID, connector_id: UUID | None
-) -> Sequence[ConnectorStatus]:
+async def stored_statuses(viewer: Viewer, connector_id: UUID | None) -> Sequence[ConnectorStatus]:
     """None: these tests follow no statuses."""
     return []
 
 
 @asynccontextmanager
-async def living(url: str, *, allow_private: bool = True) -> AsyncIterator[World]:
-    """A world on a migrated database."""
-    clock, identities, guard = SystemClock(), RandomIds(), Guard(allow_private)
+async def living(
+    url: str,
+    *,
+    allow_private: bool = True,
+    clock: Clock | None = None,
+    rules: dict[str, Any] | None = None,
+) -> AsyncIterator[World]:
+    """A world on a migrated database; `rules` are of its door."""
+    clock, identities, guard = clock or SystemClock(), RandomIds(), Guard(allow_private)
     vault = KeyVault([bytes(range(32))])
-    async with CountedDatabase(url) as database, writing(database) as w:
-        log = PostgresMessageLog(database)
-        saver = MessageSaver(database.pool, w.writer, clock)
+    async with (
+        CountedDatabase(url) as database,
+        CountedDatabase(url, API) as api,
+        Database(url, pool_size=5, role=ACCOUNTS) as accounts,
+        writing(database) as w,
+    ):
+        api.statements = database.statements
+        databases = Tenancy(api, accounts)
+        saver = MessageSaver(databases, w.writer, clock)
         changes = Changes()
-        databases = Tenancy(database)
+        hub = Hub(PostgresMessageLog(database), clock)
         services = Services(
             databases=databases,
-            logs=StreamLogs(database, saver),
-            feed=Feed(Hub(log, clock), StatusBoard(stored_statuses), clock),
+            logs=StreamLogs(databases, saver),
+            feed=Feed(
+                hub,
+                StatusBoard(stored_statuses),
+                clock,
+                lambda viewer: PostgresMessageLog(databases.seen_by(viewer)),
+            ),
             vault=vault,
             clock=clock,
             ids=identities,
             switchboard=changes,
             checks=FeedChecks(guard),
             prober=FeedProber(guard, RateBudget(), normalise, clock, probe_seconds=2.0),
-            quarantine=Quarantine(database.pool, w.writer, normalise, vault),
-            storage=PostgresStorage(database, embedded=True, bus="memory"),
+            quarantine=Quarantine(databases, w.writer, normalise, vault),
+            storage=PostgresStorage(databases, embedded=True, bus="memory"),
             audit=PostgresAuditLog(databases, clock),
-            named_secrets=NamedSecrets(
-                database, vault, PostgresAuditLog(databases, clock), clock
-            ),
+            door=door(vault, clock, identities, **(rules or {})),
+            named_secrets=NamedSecrets(database, vault, PostgresAuditLog(databases, clock), clock),
         )
         yield World(database, services, changes)
 

@@ -35,8 +35,8 @@ from tests.infra.postgres.writing import (
     sequences,
     writing,
 )
+from tests.tenants import HOME, tenancy
 
-VIEWER = Viewer(HOME_WORKSPACE_ID)
 VAULT = KeyVault([bytes(32)])
 
 
@@ -56,8 +56,8 @@ def normalise(
 
 @asynccontextmanager
 async def replaying(database: Database) -> AsyncIterator[tuple[Writing, Quarantine]]:
-    async with writing(database) as w:
-        yield w, Quarantine(database.pool, w.writer, normalise, VAULT)
+    async with writing(database) as w, tenancy(database.url) as databases:
+        yield w, Quarantine(databases, w.writer, normalise, VAULT)
 
 
 async def held(database: Database, *frames: bytes, source: str = "wss://example.com/x") -> UUID:
@@ -98,7 +98,7 @@ async def states(database: Database) -> dict[bytes, str]:
 async def test_what_is_understood_now_is_stored_and_the_rest_stays(database: Database) -> None:
     connector_id = await held(database, b"1", b"x", b"0", b"2")
     async with replaying(database) as (w, quarantine):
-        outcome = await quarantine.replay(VIEWER, connector_id)
+        outcome = await quarantine.replay(HOME, connector_id)
         await w.drained()
         assert w.announced.ids == [row["id"] for row in await rows(database)]
     assert outcome == ReplayedQuarantine(3, 2, 1)
@@ -114,7 +114,7 @@ async def test_what_is_understood_now_is_stored_and_the_rest_stays(database: Dat
 async def test_messages_keep_their_receive_time_and_get_ids_of_now(database: Database) -> None:
     connector_id = await held(database, b"1")
     async with replaying(database) as (_, quarantine):
-        await quarantine.replay(VIEWER, connector_id)
+        await quarantine.replay(HOME, connector_id)
     (row,) = await rows(database)
     assert row["received_at"] == factories.NOW
     (frame,) = await rows(database, "quarantined_frames")
@@ -129,8 +129,8 @@ async def test_frames_that_stay_unreadable_hide_none_behind_them(
     monkeypatch.setattr(replaying_module, "IDS_AT_ONCE", 30)
     connector_id = await held(database, *[b"x"] * 50, b"1", b"x", b"2", b"3", b"4")
     async with replaying(database) as (_, quarantine):
-        assert await quarantine.replay(VIEWER, connector_id) == ReplayedQuarantine(3, 3, 52)
-        assert await quarantine.replay(VIEWER, connector_id) == ReplayedQuarantine(1, 1, 51)
+        assert await quarantine.replay(HOME, connector_id) == ReplayedQuarantine(3, 3, 52)
+        assert await quarantine.replay(HOME, connector_id) == ReplayedQuarantine(1, 1, 51)
 
 
 async def test_a_replay_that_takes_long_ends_before_all_were_tried(
@@ -139,7 +139,7 @@ async def test_a_replay_that_takes_long_ends_before_all_were_tried(
     monkeypatch.setattr(replaying_module, "REPLAY_BUDGET_SECONDS", 0.0)
     connector_id = await held(database, *[b"x"] * 50)
     async with replaying(database) as (_, quarantine):
-        assert await quarantine.replay(VIEWER, connector_id) == ReplayedQuarantine(0, 0, 20)
+        assert await quarantine.replay(HOME, connector_id) == ReplayedQuarantine(0, 0, 20)
 
 
 async def test_frames_can_be_chosen(database: Database) -> None:
@@ -147,9 +147,9 @@ async def test_frames_can_be_chosen(database: Database) -> None:
     other = await held(database, b"4")
     frames = {row["frame"]: row["id"] for row in await rows(database, "quarantined_frames")}
     async with replaying(database) as (_, quarantine):
-        outcome = await quarantine.replay(VIEWER, connector_id, [frames[b"2"], frames[b"4"]])
+        outcome = await quarantine.replay(HOME, connector_id, [frames[b"2"], frames[b"4"]])
         assert outcome == ReplayedQuarantine(1, 1, 0)
-        assert await quarantine.replay(VIEWER, other, []) == ReplayedQuarantine(0, 0, 0)
+        assert await quarantine.replay(HOME, other, []) == ReplayedQuarantine(0, 0, 0)
     assert await sequences(database) == [2]
 
 
@@ -159,7 +159,7 @@ async def test_replaying_twice_at_once_stores_once(database: Database) -> None:
     )
     async with replaying(database) as (_, one), replaying(database) as (_, other):
         outcomes = await asyncio.gather(
-            *(quarantine.replay(VIEWER, connector_id) for quarantine in (one, one, other))
+            *(quarantine.replay(HOME, connector_id) for quarantine in (one, one, other))
         )
     assert sum(outcome.message_count for outcome in outcomes) == 44
     assert sum(outcome.replayed_count for outcome in outcomes) == 44
@@ -169,14 +169,14 @@ async def test_replaying_twice_at_once_stores_once(database: Database) -> None:
 async def test_a_repeated_frame_is_stored_once(database: Database) -> None:
     connector_id = await held(database, b"1", b"1", b"2")
     async with replaying(database) as (_, quarantine):
-        assert await quarantine.replay(VIEWER, connector_id) == ReplayedQuarantine(3, 2, 0)
+        assert await quarantine.replay(HOME, connector_id) == ReplayedQuarantine(3, 2, 0)
     assert await sequences(database) == [1, 2]
 
 
 async def test_a_frame_whose_message_the_database_refuses_stays(database: Database) -> None:
     connector_id = await held(database, b"1", b"13", b"2", source="")
     async with replaying(database) as (_, quarantine):
-        assert await quarantine.replay(VIEWER, connector_id) == ReplayedQuarantine(2, 2, 1)
+        assert await quarantine.replay(HOME, connector_id) == ReplayedQuarantine(2, 2, 1)
     assert (await states(database))[b"13"] == "held"
     assert await sequences(database) == [1, 2]
 
@@ -184,7 +184,7 @@ async def test_a_frame_whose_message_the_database_refuses_stays(database: Databa
 async def test_a_frame_that_breaks_a_normaliser_holds_up_no_other(database: Database) -> None:
     connector_id = await held(database, b"1", b"?", b"2")
     async with replaying(database) as (_, quarantine):
-        assert await quarantine.replay(VIEWER, connector_id) == ReplayedQuarantine(2, 2, 1)
+        assert await quarantine.replay(HOME, connector_id) == ReplayedQuarantine(2, 2, 1)
     assert (await states(database))[b"?"] == "held"
 
 
@@ -197,7 +197,7 @@ async def test_what_is_stored_already_is_not_stored_again(
         tick = factories.tick(sequence="2", key="n:2")
         await w.writer.put(arrival(connector_id, tick, received_at=factories.NOW + later))
         await w.drained()
-        assert await quarantine.replay(VIEWER, connector_id) == ReplayedQuarantine(2, 1, 0)
+        assert await quarantine.replay(HOME, connector_id) == ReplayedQuarantine(2, 1, 0)
     assert [row["key"] for row in await rows(database)].count("n:2") == 1
 
 
@@ -209,11 +209,11 @@ async def test_an_instrument_that_a_secret_parameter_names_is_known(database: Da
         connector_id,
         seal_secrets(VAULT, connector_id, secrets),
     )
-    async with writing(database) as w:
-        quarantine = Quarantine(database.pool, w.writer, venues.normalise, VAULT)
-        assert await quarantine.replay(VIEWER, connector_id) == ReplayedQuarantine(1, 1, 0)
-        other_key = Quarantine(database.pool, w.writer, venues.normalise, KeyVault([b"x" * 32]))
-        assert await other_key.replay(VIEWER, connector_id) == ReplayedQuarantine(0, 0, 0)
+    async with writing(database) as w, tenancy(database.url) as databases:
+        quarantine = Quarantine(databases, w.writer, venues.normalise, VAULT)
+        assert await quarantine.replay(HOME, connector_id) == ReplayedQuarantine(1, 1, 0)
+        other_key = Quarantine(databases, w.writer, venues.normalise, KeyVault([b"x" * 32]))
+        assert await other_key.replay(HOME, connector_id) == ReplayedQuarantine(0, 0, 0)
     assert [row["instrument"] for row in await rows(database)] == ["BNB-BTC"]
 
 

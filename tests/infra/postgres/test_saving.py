@@ -17,17 +17,15 @@ from infra.postgres.database import Database
 from infra.postgres.saving import MessageSaver
 from infra.system import SystemClock
 from tests import factories
-from tests.factories import HOME_WORKSPACE_ID
 from tests.infra.postgres.test_writer_troubles import Sabotage
 from tests.infra.postgres.writing import Writing, a_connector, numbered, rows, sequences, writing
-
-VIEWER = Viewer(HOME_WORKSPACE_ID)
+from tests.tenants import HOME, tenancy
 
 
 @asynccontextmanager
 async def saving(database: Database, **options: Any) -> AsyncIterator[tuple[Writing, MessageSaver]]:
-    async with writing(database, **options) as w:
-        yield w, MessageSaver(database.pool, w.writer, SystemClock())
+    async with writing(database, **options) as w, tenancy(database.url) as databases:
+        yield w, MessageSaver(databases, w.writer, SystemClock())
 
 
 def new(*numbers: int, **values: Any) -> Sequence[NewMessage]:
@@ -46,7 +44,7 @@ async def test_saved_messages_are_stored_and_announced(database: Database) -> No
         data='{"a": 1.0}',
     )
     async with saving(database) as (w, saver):
-        saved = await saver.save(VIEWER, connector_id, "mine", [message], "k")
+        saved = await saver.save(HOME, connector_id, "mine", [message], "k")
         (row,) = await rows(database)
         assert saved == SavedMessages(
             connector_id, row["id"], 1, False, Position({w.lease.node: row["id"]}).encode()
@@ -63,7 +61,7 @@ async def test_they_are_in_order_with_what_connectors_bring(database: Database) 
     connector_id = await a_connector(database)
     async with saving(database, batch_age_ms=5000) as (w, saver):
         await w.put(connector_id, *numbered(1, 2))
-        save = asyncio.create_task(saver.save(VIEWER, connector_id, "mine", new(3), "k"))
+        save = asyncio.create_task(saver.save(HOME, connector_id, "mine", new(3), "k"))
         while not w.writer._buffer._batches or not w.writer._buffer._batches[-1].job:
             await asyncio.sleep(0)
         await w.put(connector_id, *numbered(4))
@@ -78,9 +76,9 @@ async def test_they_are_in_order_with_what_connectors_bring(database: Database) 
 async def test_the_same_key_twice_stores_once(database: Database) -> None:
     connector_id = await a_connector(database)
     async with saving(database) as (w, saver):
-        first = await saver.save(VIEWER, connector_id, "mine", new(1, 2), "k")
-        again = await saver.save(VIEWER, connector_id, "mine", new(1, 2), "k")
-        await saver.save(VIEWER, connector_id, "mine", new(1, 2), "another")
+        first = await saver.save(HOME, connector_id, "mine", new(1, 2), "k")
+        again = await saver.save(HOME, connector_id, "mine", new(1, 2), "k")
+        await saver.save(HOME, connector_id, "mine", new(1, 2), "another")
         await w.drained()
         assert len(w.announced.ids) == 4
     assert (again.batch_id, again.saved_count, again.repeated) == (first.batch_id, 2, True)
@@ -93,7 +91,7 @@ async def test_the_same_key_at_once_stores_once(database: Database, writers: int
     async with saving(database) as (_, one), saving(database) as (_, other):
         savers = [one, other if writers == 2 else one] * 5
         results = await asyncio.gather(
-            *(saver.save(VIEWER, connector_id, "mine", new(1, 2), "k") for saver in savers)
+            *(saver.save(HOME, connector_id, "mine", new(1, 2), "k") for saver in savers)
         )
     assert await sequences(database) == [1, 2]
     assert sorted(result.repeated for result in results) == [False] + [True] * 9
@@ -103,14 +101,14 @@ async def test_the_same_key_at_once_stores_once(database: Database, writers: int
 async def test_a_key_belongs_to_one_content(database: Database) -> None:
     connector_id = await a_connector(database)
     async with saving(database) as (_, saver):
-        await saver.save(VIEWER, connector_id, "mine", new(1, price=Decimal("1.0")), "k")
+        await saver.save(HOME, connector_id, "mine", new(1, price=Decimal("1.0")), "k")
         for exchange, messages in (
             ("mine", new(1, price=Decimal("1.00"))),
             ("mine", new(1, 2, price=Decimal("1.0"))),
             ("theirs", new(1, price=Decimal("1.0"))),
         ):
             with pytest.raises(InvalidInput) as refusal:
-                await saver.save(VIEWER, connector_id, exchange, messages, "k")
+                await saver.save(HOME, connector_id, exchange, messages, "k")
             assert refusal.value.field == "idempotencyKey"
     assert await sequences(database) == [1]
 
@@ -119,7 +117,7 @@ async def test_a_key_is_the_connectors_own(database: Database) -> None:
     async with saving(database) as (_, saver):
         for number in (1, 2):
             connector_id = await a_connector(database)
-            await saver.save(VIEWER, connector_id, "mine", new(number), "k")
+            await saver.save(HOME, connector_id, "mine", new(number), "k")
     assert await sequences(database) == [1, 2]
 
 
@@ -129,7 +127,7 @@ async def test_a_lost_answer_stores_once_and_is_no_repetition(
 ) -> None:
     connector_id = await a_connector(database)
     async with saving(database, connect=Sabotage(database.url, 1, sent)) as (w, saver):
-        saved = await saver.save(VIEWER, connector_id, "mine", new(1), "k")
+        saved = await saver.save(HOME, connector_id, "mine", new(1), "k")
         await w.drained()
         assert w.announced.ids == [saved.batch_id]
     assert not saved.repeated
@@ -143,10 +141,10 @@ async def test_ten_thousand_are_one_transaction_and_none_of_them_may_be_wrong(
     messages = [*new(*range(9_999)), NewMessage(instrument="BTC-USDT", price=Decimal("NaN"))]
     async with saving(database) as (_, saver):
         with pytest.raises(InvalidInput) as refusal:
-            await saver.save(VIEWER, connector_id, "mine", messages, "k")
+            await saver.save(HOME, connector_id, "mine", messages, "k")
         assert refusal.value.field == "messages.9999.price"
         assert await sequences(database) == []
-        saved = await saver.save(VIEWER, connector_id, "mine", new(*range(10_000)), "k")
+        saved = await saver.save(HOME, connector_id, "mine", new(*range(10_000)), "k")
     assert saved.saved_count == 10_000
     assert len(await rows(database, "message_batches")) == 1
 
@@ -159,7 +157,7 @@ async def test_what_only_the_database_refuses_is_refused_and_holds_up_nothing(
     messages = [*new(1), NewMessage(instrument="BTC-USDT", data=nested)]
     async with saving(database, connect=_shallow(database)) as (w, saver):
         with pytest.raises(InvalidInput) as refusal:
-            await saver.save(VIEWER, connector_id, "mine", messages, "k")
+            await saver.save(HOME, connector_id, "mine", messages, "k")
         assert refusal.value.field == "messages"
         await w.put(connector_id, *numbered(2))
         await w.drained()
@@ -180,7 +178,7 @@ async def test_others_connectors_cannot_be_saved_to(database: Database) -> None:
     async with saving(database) as (_, saver):
         for viewer, id in (
             (Viewer(factories.new_id()), connector_id),
-            (VIEWER, factories.new_id()),
+            (HOME, factories.new_id()),
         ):
             with pytest.raises(NotFound):
                 await saver.save(viewer, id, "mine", new(1), "k")
@@ -190,7 +188,7 @@ async def test_others_connectors_cannot_be_saved_to(database: Database) -> None:
 async def test_a_key_must_be_one(database: Database, key: str) -> None:
     async with saving(database) as (_, saver):
         with pytest.raises(InvalidInput) as refusal:
-            await saver.save(VIEWER, await a_connector(database), "mine", new(1), key)
+            await saver.save(HOME, await a_connector(database), "mine", new(1), key)
     assert refusal.value.field == "idempotencyKey"
 
 
@@ -200,7 +198,7 @@ async def test_a_save_that_nobody_waits_for_any_more_is_not_stored(database: Dat
         async with database.acquire() as connection, connection.transaction():
             await connection.execute("lock table messages in share mode")
             await w.put(connector_id, *numbered(1))
-            save = asyncio.create_task(saver.save(VIEWER, connector_id, "mine", new(2), "k"))
+            save = asyncio.create_task(saver.save(HOME, connector_id, "mine", new(2), "k"))
             await asyncio.sleep(0.1)
             save.cancel()
             await asyncio.sleep(0)
@@ -215,7 +213,7 @@ async def test_a_save_is_announced_even_when_its_client_left_before_the_answer(
     connector_id = await a_connector(database)
     sabotage = Sabotage(database.url, 1, sent=True)
     async with saving(database, connect=sabotage) as (w, saver):
-        save = asyncio.create_task(saver.save(VIEWER, connector_id, "mine", new(1), "k"))
+        save = asyncio.create_task(saver.save(HOME, connector_id, "mine", new(1), "k"))
 
         async def leave() -> None:
             save.cancel()

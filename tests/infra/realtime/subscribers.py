@@ -30,7 +30,7 @@ class Encoder:
 def stream(
     world: World, *instruments: str, after: Position | None = None, delivery: Delivery = EVERY
 ) -> MessageStream:
-    return MessageStream(world.hub, StillClock(), everything(*instruments), delivery, after)
+    return MessageStream(world.hub, StillClock(), everything(*instruments), delivery, after, world)
 
 
 class Subscriber:

@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Self
 from uuid import UUID
 
+from domain.identity import Viewer
 from domain.messages import Message, MessageFilter
 from domain.positions import EPOCH_MS, MILLISECOND, Position, node_of
 from infra.realtime.announcement import Announcement, Row
@@ -53,6 +55,12 @@ class World:
             id, WORKSPACE, CONNECTOR, "test", instrument, "trade", Decimal("1.5"), None, "buy",
             None, None, received_at, "{}", None,
         )  # fmt: skip
+
+    async def may_read(self, workspace_id: UUID) -> bool:
+        return workspace_id == WORKSPACE
+
+    def seen_by(self, _: Viewer) -> Self:
+        return self
 
     async def position(self) -> Position:
         return Position(self.last)

@@ -179,7 +179,7 @@ async def subscribers(service: Service) -> int:
 @asynccontextmanager
 async def in_process(world: World) -> AsyncIterator[str]:
     """The stream of a world in memory, as SSE on a real port and kept alive often."""
-    feed = Feed(world.hub, StatusBoard(nothing_stored), StillClock())
+    feed = Feed(world.hub, StatusBoard(nothing_stored), StillClock(), world.seen_by)
     context: Any = SimpleNamespace(viewer=Viewer(WORKSPACE), services=SimpleNamespace(feed=feed))
     graphql_schema: Any = schema._schema
     operations = Operations(

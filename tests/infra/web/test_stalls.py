@@ -38,7 +38,7 @@ HANDSHAKE = (
 async def following(first: bytes, *then: bytes) -> AsyncIterator[Shares]:
     """A service at full speed, and a client that says this much and does no more."""
     world, shares, metrics = World(), Shares(outbox_events=64, outbox_bytes=1 << 20), Metrics()
-    feed = Feed(world.hub, StatusBoard(nothing), StillClock())
+    feed = Feed(world.hub, StatusBoard(nothing), StillClock(), world.seen_by)
     context: Any = SimpleNamespace(viewer=Viewer(WORKSPACE), services=SimpleNamespace(feed=feed))
     graphql: Any = schema._schema
     operations = Operations(
