@@ -1,6 +1,6 @@
 """The audit, for those who may read it, and for everybody what they did themselves."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 
@@ -10,7 +10,7 @@ from domain.errors import InvalidInput, NotFound
 from domain.identity import ApiKey, Permission, User, WorkspaceNotFound
 from domain.paging import Page, window
 from resolvers import ids
-from resolvers.context import Info
+from resolvers.context import Context, Info
 from resolvers.identity.scope import chosen, context_of, user_of
 from resolvers.paging import After, Before, First, Last
 from schema.inputs.audit import AuditEventFilter
@@ -107,20 +107,23 @@ def hash_of(root: strawberry.Parent[AuditEvent]) -> str:
     return root.hash.hex()
 
 
-async def by_id(info: Info, key: Any) -> AuditEvent | None:
-    """One event, when the viewer may read it."""
-    async with info.context.database.read() as session:
+async def visible(context: Context, id: str) -> AuditEvent | None:
+    """The event with this global id, when the viewer may read it."""
+    key = ids.uuid_in(id, "AuditEvent")
+    if key is None:
+        return None
+    async with context.database.read() as session:
         event = await session.get(AuditEvent, key)
     if event is None:
         return None
-    viewer = info.context.viewer
+    viewer = context.viewer
     if event.user_id is not None and event.user_id == viewer.user_id:
         return event
     if event.workspace_id is None:
         mine = (event.subject_type, event.subject_id) == ("User", str(viewer.user_id))
         return event if mine else None
-    context = await context_of(info.context, event.workspace_id)
-    may = context is not None and context.viewer.may(Permission.READ_AUDIT)
+    there = await context_of(context, event.workspace_id)
+    may = there is not None and there.viewer.may(Permission.READ_AUDIT)
     return event if may else None
 
 

@@ -9,7 +9,7 @@ import strawberry
 from domain.errors import InvalidInput
 from domain.identity import Permission
 from domain.messages import MessageBatchRecord, QuarantinedFrame, Record, SequenceGap, records
-from resolvers import ids
+from resolvers import audit, ids
 from resolvers.context import Context, Info
 from resolvers.identity import groups, keys, workspaces
 
@@ -87,6 +87,7 @@ _BY_RIGHT: Final[Mapping[str, Callable[[Context, str], Awaitable[object | None]]
     "Workspace": _workspace,
     "Group": groups.visible,
     "ApiKey": keys.visible,
+    "AuditEvent": audit.visible,
     "Invitation": workspaces.visible_invitation,
 }
 """Each of these decides itself who may see it, and gives None to others."""
