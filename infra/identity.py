@@ -10,12 +10,16 @@ from loguru import logger
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from domain.identity import Act, Caller, Databases
+from domain.identity import Act, Caller, Databases, Door
 from domain.ports import Database
+from infra.mail.mailers import mailer_of
+from infra.mail.post import Posting
 from infra.parts import Parts
 from infra.postgres.database import connector
 from infra.postgres.rights_watch import RightsWatch
 from infra.postgres.uses import Uses
+from infra.security.door import build_door
+from infra.security.passwords import PasswordHashes
 from infra.security.tokens import AccessTokens, access_tokens
 from infra.settings import Settings
 from infra.startup import CannotRun
@@ -35,6 +39,7 @@ class Identity:
 
     tokens: AccessTokens
     entrance: Entrance
+    door: Door
 
     async def jwks(self, request: Request) -> Response:
         """`/.well-known/jwks.json`: the keys that access tokens are verified with."""
@@ -72,7 +77,7 @@ async def identity(stack: AsyncExitStack, parts: Parts, databases: Databases) ->
         logger.warning("Changes of rights are not heard yet; every request is looked up")
     stack.push_async_callback(uses.write)
     await _background(stack, uses.run(), "last uses")
-    return Identity(tokens, entrance)
+    return Identity(tokens, entrance, await _door(stack, parts, tokens))
 
 
 async def _tokens(parts: Parts, accounts: Database) -> AccessTokens:
@@ -85,6 +90,15 @@ async def _tokens(parts: Parts, accounts: Database) -> AccessTokens:
         raise CannotRun(str(error)) from None
     await tokens.start()
     return tokens
+
+
+async def _door(stack: AsyncExitStack, parts: Parts, tokens: AccessTokens) -> Door:
+    hashes = PasswordHashes()
+    stack.callback(hashes.close)
+    posting = Posting(mailer_of(parts.settings, parts.clock))
+    await posting.start()
+    stack.push_async_callback(posting.close)
+    return build_door(parts.settings, hashes, tokens, posting, parts.vault, parts.clock, parts.ids)
 
 
 async def _background(stack: AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> None:

@@ -20,6 +20,7 @@ from domain.identity import (
     AuditLog,
     Caller,
     Databases,
+    Door,
     Forbidden,
     Permission,
     Unauthenticated,
@@ -53,6 +54,7 @@ class Services:
     quarantine: QuarantineReplay
     storage: StorageInspector
     audit: AuditLog
+    door: Door
 
     def context(self, caller: Caller) -> "Context":
         """A context for one operation, or for one event of a subscription."""
