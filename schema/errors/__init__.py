@@ -1,5 +1,17 @@
 """Domain errors as clients see them."""
 
+from schema.errors.accounts import (
+    EmailNotVerified,
+    InvalidCredentials,
+    SecondFactorOff,
+    SecondFactorOn,
+    SecondFactorRequired,
+    SessionNotFound,
+    TokenInvalid,
+    TooManyAttempts,
+    WrongCode,
+    WrongPassword,
+)
 from schema.errors.base import Error
 from schema.errors.codes import ErrorCode
 from schema.errors.common import InvalidInput, NoFieldsToUpdate, StaleVersion
@@ -39,12 +51,14 @@ __all__ = [
     "ConnectorLimitReached",
     "ConnectorNameTaken",
     "ConnectorNotFound",
+    "EmailNotVerified",
     "Error",
     "ErrorCode",
     "ErrorsAsData",
     "GroupLimitReached",
     "GroupNameTaken",
     "GroupNotFound",
+    "InvalidCredentials",
     "InvalidInput",
     "InvitationInvalid",
     "InvitationNotFound",
@@ -54,13 +68,21 @@ __all__ = [
     "NoFieldsToUpdate",
     "PersonalWorkspace",
     "ResourceNotFound",
+    "SecondFactorOff",
+    "SecondFactorOn",
+    "SecondFactorRequired",
     "SecretInUse",
     "SecretLimitReached",
     "SecretNotFound",
+    "SessionNotFound",
     "StaleVersion",
+    "TokenInvalid",
+    "TooManyAttempts",
     "WorkspaceInUse",
     "WorkspaceLimitReached",
     "WorkspaceNotFound",
+    "WrongCode",
+    "WrongPassword",
     "mutation",
     "top_level",
 ]

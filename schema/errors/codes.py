@@ -88,3 +88,33 @@ class ErrorCode(Enum):
     API_KEY_LIMIT_REACHED = strawberry.enum_value(
         "API_KEY_LIMIT_REACHED", description="There are as many API keys as there may be."
     )
+    INVALID_CREDENTIALS = strawberry.enum_value(
+        "INVALID_CREDENTIALS", description="No account has this e-mail address and password."
+    )
+    EMAIL_NOT_VERIFIED = strawberry.enum_value(
+        "EMAIL_NOT_VERIFIED", description="The e-mail address was never verified."
+    )
+    SECOND_FACTOR_REQUIRED = strawberry.enum_value(
+        "SECOND_FACTOR_REQUIRED", description="A code of the second factor is needed."
+    )
+    WRONG_CODE = strawberry.enum_value(
+        "WRONG_CODE", description="The code is wrong or was used already."
+    )
+    WRONG_PASSWORD = strawberry.enum_value(
+        "WRONG_PASSWORD", description="It is not the account's password."
+    )
+    TOO_MANY_ATTEMPTS = strawberry.enum_value(
+        "TOO_MANY_ATTEMPTS", description="Too many attempts failed."
+    )
+    TOKEN_INVALID = strawberry.enum_value(
+        "TOKEN_INVALID", description="The token is not valid, or no longer."
+    )
+    SESSION_NOT_FOUND = strawberry.enum_value(
+        "SESSION_NOT_FOUND", description="There is no such session."
+    )
+    SECOND_FACTOR_ON = strawberry.enum_value(
+        "SECOND_FACTOR_ON", description="The account has a second factor already."
+    )
+    SECOND_FACTOR_OFF = strawberry.enum_value(
+        "SECOND_FACTOR_OFF", description="The account has no second factor."
+    )
