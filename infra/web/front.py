@@ -83,6 +83,12 @@ def metrics_beside_api(settings: Settings) -> bool:
     return settings.environment != "production" or settings.metrics_token is not None
 
 
+def metrics_token(settings: Settings) -> str | None:
+    """What `/metrics` asks for; None: nothing."""
+    token = settings.metrics_token
+    return None if token is None else token.get_secret_value()
+
+
 def _trusted(settings: Settings) -> TrustedDocuments | None:
     if settings.trusted_documents is None:
         return None
