@@ -9,10 +9,13 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
+from uuid import UUID
 
 import httpx
 import orjson
 from websockets.asyncio.client import ClientConnection, connect
+
+from tests.signing_in import signed_in
 
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
@@ -31,6 +34,9 @@ class Service:
     ) -> None:
         self.log = data_dir / f"{command}-{os.urandom(4).hex()}.log"
         self.port = 0
+        self.token = ""
+        self._data_dir = data_dir
+        self._settings = settings
         self._command = [str(Path(sys.executable).with_name("penstock")), command, *arguments]
         if command in ("up", "serve"):
             self._command += ["--port", "0"]
@@ -42,10 +48,11 @@ class Service:
         self._process: subprocess.Popen[bytes] | None = None
 
     async def start(self) -> Self:
-        """Start the process and, when it serves, wait until it is ready."""
+        """Start the process and, when it serves, wait until it is ready, and sign in."""
         self._launch()
         if "--port" in self._command:
             self.port = int(await self._logged("Penstock is ready: http://"))
+            self.token = await self.sign_in()
         elif self._command[1] == "ingest":
             await self._logged("Running connectors")
         return self
@@ -85,11 +92,22 @@ class Service:
         """Where HTTP is served."""
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def credential(self) -> dict[str, str]:
+        """What requests show: a header, or the payload of `connection_init`."""
+        return {"authorization": f"Bearer {self.token}"}
+
+    async def sign_in(self, user_id: UUID | None = None) -> str:
+        """A token for a new session of this user, or of the one the service has."""
+        return await signed_in(self._data_dir, self._settings, user_id)
+
     async def ask(self, query: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The data of a query or mutation; fails on errors."""
         async with httpx.AsyncClient(timeout=ANSWER_SECONDS) as client:
             response = await client.post(
-                f"{self.url}/graphql", json={"query": query, "variables": variables}
+                f"{self.url}/graphql",
+                json={"query": query, "variables": variables},
+                headers=self.credential,
             )
         answer: dict[str, Any] = response.json()
         assert "errors" not in answer, answer["errors"]
@@ -106,8 +124,9 @@ class Service:
             subprotocols=["graphql-transport-ws"],  # type: ignore[list-item]
             max_size=None,
         ) as socket:
-            await socket.send('{"type":"connection_init"}')
-            assert orjson.loads(await socket.recv()) == {"type": "connection_ack"}
+            introduction = {"type": "connection_init", "payload": self.credential}
+            await socket.send(orjson.dumps(introduction).decode())
+            assert orjson.loads(await socket.recv())["type"] == "connection_ack"
             payload = {"query": query, "variables": variables}
             await socket.send(
                 orjson.dumps({"id": "1", "type": "subscribe", "payload": payload}).decode()

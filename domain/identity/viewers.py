@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, join, select
+from sqlalchemy import ColumnElement, CursorResult, Row, Select, and_, func, join, select
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -41,7 +41,7 @@ async def viewer_for_user(
     """
     own = col(Workspace.personal).is_(True)
     chosen = own if workspace_id is None else col(Workspace.id) == workspace_id
-    found = (await session.execute(_of_user(user_id, session_id, chosen))).one_or_none()
+    found = (await _rows(session, _of_user(user_id, session_id, chosen))).one_or_none()
     if found is None:
         raise Unauthenticated(reason="account deactivated")
     if session_id is not None and not (
@@ -60,7 +60,7 @@ async def standings(
     if viewer.user_id is None:
         return {}
     chosen = col(Workspace.id).in_(workspace_ids)
-    found = await session.execute(_of_user(viewer.user_id, viewer.session_id, chosen))
+    found = await _rows(session, _of_user(viewer.user_id, viewer.session_id, chosen))
     return {
         one.workspace_id: Standing(one.role, _viewer(viewer.user_id, viewer.session_id, one))
         for one in found
@@ -90,6 +90,15 @@ async def viewer_for_key(
         permissions=frozenset(Permission(value) for value in key.permissions),
     )
     return viewer, key.expires_at
+
+
+async def _rows(
+    session: AsyncSession, statement: Select[tuple[Any, ...]]
+) -> CursorResult[tuple[Any, ...]]:
+    """Whole rows, which SQLModel's session gives for statements of its own kind alone."""
+    connection = await session.connection()
+    rows: CursorResult[tuple[Any, ...]] = await connection.execute(statement)
+    return rows
 
 
 def _viewer(user_id: UUID, session_id: UUID | None, found: Row[tuple[Any, ...]]) -> Viewer:

@@ -95,8 +95,8 @@ async def dialling(url: str, *subprotocols: str, **options: Any) -> AsyncIterato
 async def talking(service: Service) -> AsyncIterator[Wire]:
     """An acknowledged socket."""
     async with dialling(service.url, "graphql-transport-ws") as wire:
-        await wire.send(type="connection_init")
-        assert await wire.recv() == {"type": "connection_ack"}
+        await wire.send(type="connection_init", payload=service.credential)
+        assert (await wire.recv())["type"] == "connection_ack"
         yield wire
 
 
