@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from infra.cli import audit, keys, migrate, schema
+from infra.cli import audit, keys, migrate, schema, user
 from infra.cli.options import DataDir, Host, Port, given, run, settings_of
 from infra.cli.replay import replay
 
@@ -21,7 +21,9 @@ app.add_typer(audit.app, name="audit", epilog="Example: penstock audit verify")
 app.add_typer(keys.app, name="keys", epilog="Example: penstock keys rotate")
 app.add_typer(migrate.app, name="migrate", epilog="Example: penstock migrate up")
 app.add_typer(schema.app, name="schema", epilog="Example: penstock schema check")
+app.add_typer(user.app, name="user", epilog="Example: penstock user add jo@example.com")
 app.command(epilog="Example: penstock replay --rate 1000 --venue binance --fault silence")(replay)
+app.command(epilog="Example: penstock token jo@example.com --minutes 60")(user.token)
 
 
 @app.command(epilog="Example: penstock up --demo --port 9000")
