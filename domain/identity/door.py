@@ -40,6 +40,7 @@ class DoorRules:
     invited_only: bool = False
     app_url: str | None = None
     session_lifetime: timedelta = timedelta(days=30)
+    deletion_grace: timedelta = timedelta(days=14)
 
 
 @dataclass(frozen=True, slots=True)

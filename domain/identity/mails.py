@@ -1,5 +1,6 @@
 """What is written to people: short plain text, a link where there is an application to lead to."""
 
+from datetime import datetime
 from urllib.parse import urlencode
 
 from domain.identity.ports import Mail
@@ -54,6 +55,31 @@ def notice(to: str, what: str) -> Mail:
         _text(
             f"{what} of your account was changed just now.",
             "If this was not you, reset your password at once and end your sessions.",
+        ),
+    )
+
+
+def confirm_deletion(to: str, token: str, app_url: str | None) -> Mail:
+    """Asks whether an account shall really be deleted."""
+    return Mail(
+        to,
+        "Confirm that your account shall be deleted",
+        _text(
+            "Somebody, hopefully you, asked to delete your account with all its data.",
+            f"To confirm it within 1 hour, {instruction(app_url, 'delete-account', token)}",
+            "If this was not you, change your password: whoever asked was signed in as you.",
+        ),
+    )
+
+
+def deletion_due(to: str, due_at: datetime) -> Mail:
+    """Tells until when a deleted account can be kept."""
+    return Mail(
+        to,
+        "Your account will be deleted",
+        _text(
+            f"Your account and all its data will be deleted after {due_at:%Y-%m-%d %H:%M} UTC.",
+            "To keep it, sign in before then.",
         ),
     )
 

@@ -71,6 +71,8 @@ def _on_statement(state: ORMExecuteState) -> None:
     session, statement = state.session, state.statement
     if ACT not in session.info or not isinstance(statement, Insert | Update | Delete):
         return
+    if state.execution_options.get("untold"):
+        return
     kind = _kind_of(statement.table)
     subject = None if kind is None else subject_of(kind)
     if subject is None:

@@ -1,0 +1,206 @@
+"""The end of an account: asked for, confirmed by mail, waited for, and then done without a trace of the person."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import and_, delete, exists, func
+from sqlalchemy.orm import aliased
+from sqlmodel import col, or_, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from domain.errors import DomainError
+from domain.identity import mails, one_time
+from domain.identity.accounts import (
+    Credential,
+    ExternalIdentity,
+    OneTimePurpose,
+    OneTimeToken,
+    RecoveryCode,
+    SessionEnd,
+    SessionRecord,
+    SignInAttempts,
+    User,
+    UserStatus,
+)
+from domain.identity.attempts import attempts_key
+from domain.identity.denials import TokenInvalid
+from domain.identity.door import Door
+from domain.identity.members import revoke_made_by
+from domain.identity.passwords import reauthenticate
+from domain.identity.permissions import Role
+from domain.identity.privacy import erasures
+from domain.identity.sessions import end_all_sessions
+from domain.identity.viewer import Caller
+from domain.identity.workspaces import GroupMember, Invitation, Member, Workspace
+from domain.ports import Database
+
+CONFIRMATION_LIFETIME: Final = timedelta(hours=1)
+UNTOLD: Final = {"untold": True, "synchronize_session": False}
+"""Options of statements whose own events would tell no more than that of the account's end."""
+
+
+@dataclass(eq=False)
+class SoleOwner(DomainError):
+    """These workspaces have other members and would be left without an owner."""
+
+    workspace_ids: tuple[UUID, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountDeletion:
+    """How far the end of an account is: mailed about, or due; neither when it was cancelled."""
+
+    confirm_until: datetime | None = None
+    due_at: datetime | None = None
+
+
+async def request_deletion(
+    database: Database,
+    door: Door,
+    caller: Caller,
+    user_id: UUID,
+    *,
+    password: str | None,
+    code: str | None,
+) -> AccountDeletion:
+    """Mail a token that confirms the end of the account; raises SoleOwner and what proving oneself raises."""
+    async with database.read() as session:
+        await _refuse_sole_owner(session, user_id)
+    user = await reauthenticate(
+        database, door, user_id, password=password, code=code, code_needed=True
+    )
+    now, purpose = door.clock.now(), OneTimePurpose.DELETE_ACCOUNT
+    async with database.write() as session:
+        if await one_time.too_many(session, user_id, purpose, now):
+            return AccountDeletion(confirm_until=now + CONFIRMATION_LIFETIME)
+        await one_time.void(session, user_id, purpose, now)
+        token = await one_time.give_token(session, door, user_id, purpose, CONFIRMATION_LIFETIME)
+    mail = mails.confirm_deletion(user.email, token, door.rules.app_url)
+    door.post.send(mail, caller.request_id)
+    return AccountDeletion(confirm_until=now + CONFIRMATION_LIFETIME)
+
+
+async def confirm_deletion(
+    database: Database,
+    door: Door,
+    caller: Caller,
+    user_id: UUID,
+    token: str,
+    session_id: UUID | None,
+) -> AccountDeletion:
+    """Have the account end after its days of grace, and its other sessions now; raises TokenInvalid, SoleOwner."""
+    now = door.clock.now()
+    async with database.write() as session:
+        found = await one_time.redeem(session, token, OneTimePurpose.DELETE_ACCOUNT, now)
+        if found.user_id != user_id:
+            raise TokenInvalid
+        await _refuse_sole_owner(session, user_id)
+        user = await session.get_one(User, user_id, with_for_update=True)
+        user.deletion_due_at = now + door.rules.deletion_grace
+        user.updated_at = now
+        due_at, email = user.deletion_due_at, user.email
+        await end_all_sessions(session, user_id, SessionEnd.ENDED, now, but=session_id)
+    door.post.send(mails.deletion_due(email, due_at), caller.request_id)
+    return AccountDeletion(due_at=due_at)
+
+
+async def cancel_deletion(session: AsyncSession, user_id: UUID, now: datetime) -> AccountDeletion:
+    """Keep the account after all, and forget about mailed confirmations."""
+    user = await session.get_one(User, user_id, with_for_update=True)
+    if user.deletion_due_at is not None:
+        user.deletion_due_at, user.updated_at = None, now
+    await one_time.void(session, user_id, OneTimePurpose.DELETE_ACCOUNT, now)
+    return AccountDeletion()
+
+
+async def due_accounts(session: AsyncSession, now: datetime, limit: int) -> list[UUID]:
+    """Accounts whose days of grace are over, the longest over first."""
+    statement = (
+        select(col(User.id))
+        .where(col(User.deletion_due_at) <= now, col(User.status) != UserStatus.DELETED)
+        .order_by(col(User.deletion_due_at))
+        .limit(limit)
+    )
+    return list(await session.exec(statement))
+
+
+async def erase_account(session: AsyncSession, user_id: UUID, now: datetime) -> bool:
+    """Delete all that is about a user whose time has come; False when it has not, or no longer.
+
+    Their row stays without a name for others' rows to refer to. Raises SoleOwner.
+    """
+    user = await session.get(User, user_id, with_for_update=True, populate_existing=True)
+    if user is None or user.status is UserStatus.DELETED:
+        return False
+    if user.deletion_due_at is None or user.deletion_due_at > now:
+        return False
+    await _refuse_sole_owner(session, user_id)
+    for erase in erasures():
+        await erase(session, user_id)
+    await revoke_made_by(session, user_id, now)
+    for workspace in await _alone_in(session, user_id):
+        await session.delete(workspace)
+    await session.flush()
+    email = user.email.lower()
+    theirs = or_(func.lower(Invitation.email) == email, col(Invitation.accepted_by) == user_id)
+    for kind, condition in (
+        (Invitation, theirs),
+        (SignInAttempts, col(SignInAttempts.key) == attempts_key(email)),
+        *((kind, col(kind.user_id) == user_id) for kind in _OF_USER),
+    ):
+        statement: Any = delete(kind).where(condition).execution_options(**UNTOLD)
+        await session.exec(statement)
+    user.email = f"deleted-{user_id}@invalid"
+    user.name, user.time_zone = "", "UTC"
+    user.email_verified_at = user.deletion_due_at = None
+    user.second_factor = False
+    user.status = UserStatus.DELETED
+    user.updated_at = now
+    await session.flush()
+    return True
+
+
+_OF_USER: Final[tuple[Any, ...]] = (
+    SessionRecord,
+    OneTimeToken,
+    RecoveryCode,
+    ExternalIdentity,
+    Credential,
+    GroupMember,
+    Member,
+)
+
+
+async def _refuse_sole_owner(session: AsyncSession, user_id: UUID) -> None:
+    mine, others, theirs = _mine(user_id)
+    owned_too = exists().where(
+        others,
+        theirs.role == Role.OWNER,
+        theirs.user_id == col(User.id),
+        col(User.status) == UserStatus.ACTIVE,
+    )
+    statement = select(mine.workspace_id).where(
+        mine.user_id == user_id, mine.role == Role.OWNER, exists().where(others), ~owned_too
+    )
+    found = tuple(await session.exec(statement.order_by(mine.workspace_id)))
+    if found:
+        raise SoleOwner(workspace_ids=found)
+
+
+async def _alone_in(session: AsyncSession, user_id: UUID) -> list[Workspace]:
+    """The workspaces that nobody else is in: the personal one at least."""
+    mine, others, _ = _mine(user_id)
+    statement = select(Workspace).where(
+        col(Workspace.id) == mine.workspace_id, mine.user_id == user_id, ~exists().where(others)
+    )
+    return list(await session.exec(statement))
+
+
+def _mine(user_id: UUID) -> tuple[Any, Any, Any]:
+    """A user's memberships, the condition of others' in the same workspaces, and those."""
+    mine: Any = aliased(Member)
+    theirs: Any = aliased(Member)
+    condition = and_(theirs.workspace_id == mine.workspace_id, theirs.user_id != user_id)
+    return mine, condition, theirs
