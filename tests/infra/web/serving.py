@@ -1,7 +1,7 @@
 """The sample schema behind the real web application, in memory or on a real port."""
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,11 +13,11 @@ from domain.identity.changes import RightsChange
 from infra.realtime.sharing import Shares
 from infra.web.admission import Admission, Offer, Proof
 from infra.web.documents import Documents, Limits
-from infra.web.entrance import Entrance
+from infra.web.entrance import Authentication, Entrance
 from infra.web.errors import ErrorFormatter
 from infra.web.health import Check, Health
 from infra.web.metrics import Metrics
-from infra.web.operations import Operations
+from infra.web.operations import Gate, Operations
 from infra.web.routes import create_web
 from infra.web.server import serving
 from infra.web.websocket import WebSocketEndpoint
@@ -46,6 +46,9 @@ def operations(
     compile_plain_fields: bool = True,
     metrics: Metrics | None = None,
     timeout_seconds: float = 30.0,
+    documents: Documents | None = None,
+    gate: Gate | None = None,
+    hide_suggestions: bool = False,
 ) -> Operations:
     def context(caller: Caller) -> World:
         world.request_id = caller.request_id
@@ -53,13 +56,15 @@ def operations(
 
     return Operations(
         SCHEMA,
-        Documents(SCHEMA, limits),
+        documents or Documents(SCHEMA, limits),
         context,
         Shares(outbox_events=16, outbox_bytes=1 << 20),
         ErrorFormatter(),
         metrics or Metrics(),
         compile_plain_fields=compile_plain_fields,
         timeout_seconds=timeout_seconds,
+        gate=gate,
+        hide_suggestions=hide_suggestions,
     )
 
 
@@ -71,15 +76,29 @@ def application(
     metrics: Metrics | None = None,
     health: Health | None = None,
     timeout_seconds: float = 30.0,
+    documents: Documents | None = None,
+    gate: Gate | None = None,
+    hide_suggestions: bool = False,
+    viewer: Viewer | None = None,
+    authentication: Authentication | None = None,
+    sockets: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Starlette:
     metrics = metrics or Metrics()
-    served = operations(world or World(), limits, metrics=metrics, timeout_seconds=timeout_seconds)
-    entrance = Entrance(Anybody())
+    served = operations(
+        world or World(),
+        limits,
+        metrics=metrics,
+        timeout_seconds=timeout_seconds,
+        documents=documents,
+        gate=gate,
+        hide_suggestions=hide_suggestions,
+    )
+    entrance = Entrance(authentication or Anybody(viewer))
     return create_web(
         served,
         entrance,
-        WebSocketEndpoint(served, entrance),
+        WebSocketEndpoint(served, entrance, **(sockets or {})),
         health or Health(checks or {}, timeout_seconds=0.2),
         metrics,
         **options,
