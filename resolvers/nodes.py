@@ -9,9 +9,9 @@ import strawberry
 from domain.errors import InvalidInput
 from domain.identity import Permission
 from domain.messages import MessageBatchRecord, QuarantinedFrame, Record, SequenceGap, records
-from resolvers import audit, ids
+from resolvers import audit, ids, secrets
 from resolvers.context import Context, Info
-from resolvers.identity import groups, keys, workspaces
+from resolvers.identity import accounts, groups, keys, workspaces
 
 
 async def node(
@@ -87,7 +87,9 @@ _BY_RIGHT: Final[Mapping[str, Callable[[Context, str], Awaitable[object | None]]
     "Workspace": _workspace,
     "Group": groups.visible,
     "ApiKey": keys.visible,
+    "DeviceSession": accounts.visible_session,
     "AuditEvent": audit.visible,
+    "Secret": secrets.visible,
     "Invitation": workspaces.visible_invitation,
 }
 """Each of these decides itself who may see it, and gives None to others."""

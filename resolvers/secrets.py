@@ -5,7 +5,6 @@ from typing import Annotated
 from uuid import UUID
 
 import strawberry
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain import connectors, secrets
 from domain.connectors import Connector
@@ -99,9 +98,13 @@ async def delete(
     return deleted
 
 
-async def by_id(session: AsyncSession, context: Context, key: UUID) -> Secret | None:
-    """The secret with this key, if the viewer may use or manage it."""
-    return await secrets.by_id(session, context.viewer, key)
+async def visible(context: Context, id: str) -> Secret | None:
+    """The secret with this global id, if the viewer may use or manage it."""
+    key = ids.uuid_in(id, "Secret")
+    if key is None:
+        return None
+    async with context.database.read() as session:
+        return await secrets.by_id(session, context.viewer, key)
 
 
 async def _tell(context: Context, connector_ids: Sequence[UUID]) -> None:

@@ -19,7 +19,9 @@ from strawberry.tools import merge_types
 from resolvers import nodes
 from schema.scalars import scalar_map
 from schema.types.connectors import ConnectorMutation, ConnectorQuery, ConnectorSubscription
+from schema.types.identity.accounts import AccountMutation, AccountQuery
 from schema.types.messages import MessageMutation, MessageQuery, MessageSubscription
+from schema.types.secrets import SecretMutation, SecretQuery
 from schema.types.storage import StorageQuery
 from schema.views import field
 
@@ -40,11 +42,16 @@ def _described(root: type, description: str) -> type:
 
 schema = strawberry.Schema(
     query=_described(
-        merge_types("Query", (NodeQuery, ConnectorQuery, MessageQuery, StorageQuery)),
+        merge_types(
+            "Query",
+            (NodeQuery, AccountQuery, ConnectorQuery, MessageQuery, StorageQuery, SecretQuery),
+        ),
         "What can be asked.",
     ),
     mutation=_described(
-        merge_types("Mutation", (ConnectorMutation, MessageMutation)),
+        merge_types(
+            "Mutation", (AccountMutation, ConnectorMutation, MessageMutation, SecretMutation)
+        ),
         "What can be changed. Each result is the changed object or a typed error.",
     ),
     subscription=_described(
