@@ -84,7 +84,7 @@ class Documents:
     ) -> None:
         self._schema = schema
         self.limits = limits or Limits()
-        self._persisted = persisted or PersistedDocuments()
+        self._persisted = PersistedDocuments() if persisted is None else persisted
         self._introspection = introspection
         self._hints = hints
         self._count = count

@@ -61,7 +61,7 @@ def front_door(settings: Settings, schema: GraphQLSchema) -> FrontDoor:
     graphiql = settings.allow_graphiql
     return FrontDoor(
         documents,
-        Metrics(trusted.operation_names() if trusted else ()),
+        Metrics(() if trusted is None else trusted.operation_names()),
         counters,
         limits,
         limits if settings.rate_limits else None,

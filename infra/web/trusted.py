@@ -122,7 +122,7 @@ class PersistedDocuments:
     def resolve(self, request: Request) -> Request:
         """The request with its document; raises RequestRefused when there is none, or none to be trusted."""
         query = self._document(request)
-        if self._only_trusted and not (self._trusted and self._trusted.has(query)):
+        if self._only_trusted and (self._trusted is None or not self._trusted.has(query)):
             raise _refused("Only trusted documents are served here", "DOCUMENT_NOT_TRUSTED")
         return request if query is request.query else replace(request, query=query)
 
@@ -153,7 +153,7 @@ class PersistedDocuments:
         return request.query
 
     def _find(self, name: str) -> str | None:
-        found = self._trusted.find(name) if self._trusted else None
+        found = None if self._trusted is None else self._trusted.find(name)
         if found is None and (found := self._registered.get(name.removeprefix(SHA256))):
             self._registered.move_to_end(name.removeprefix(SHA256))
         return found

@@ -56,7 +56,7 @@ def operations(
 
     return Operations(
         SCHEMA,
-        documents or Documents(SCHEMA, limits),
+        Documents(SCHEMA, limits) if documents is None else documents,
         context,
         Shares(outbox_events=16, outbox_bytes=1 << 20),
         ErrorFormatter(),
