@@ -9,10 +9,11 @@ from contextlib import AsyncExitStack
 from uuid import UUID
 
 from loguru import logger
+from starlette.types import ASGIApp
 
-from domain.identity import ALL, Door, Viewer
+from domain.identity import Door
 from infra.console import step
-from infra.demo import demonstrating
+from infra.demo import DEMO_EMAIL, DemoDesk, demonstrating, require_loopback
 from infra.feeds.checks import FeedChecks
 from infra.feeds.named import NamedSecrets
 from infra.feeds.plan import RuntimeOptions
@@ -21,7 +22,8 @@ from infra.feeds.rest import PollOptions
 from infra.feeds.runtime import Runtime
 from infra.feeds.store import ConnectorStore
 from infra.feeds.venues import normalise
-from infra.identity import identity
+from infra.identity import Identity, identity
+from infra.keyring import newest_key
 from infra.measures import measure_parts, measure_service
 from infra.parts import Parts, database_url, parts_on, shared_parts
 from infra.postgres import migrate
@@ -40,15 +42,14 @@ from infra.web.errors import ErrorFormatter
 from infra.web.front import allowed_hosts, front_door, metrics_beside_api, metrics_token
 from infra.web.health import Check, Health
 from infra.web.metrics import Metrics
+from infra.web.openid import providers_of
 from infra.web.operations import Operations
 from infra.web.routes import create_metrics_web, create_web
 from infra.web.server import serving
+from infra.web.signing_in import SignInOptions, cookie_key, sign_in_routes
 from infra.web.websocket import WebSocketEndpoint
 from resolvers.context import Services
 from schema.root import schema
-
-OWNER = Viewer(UUID("01900000-0000-7000-8000-000000000001"), permissions=ALL)
-"""Whom requests act as."""
 
 
 async def up(settings: Settings, demo: bool, stop: asyncio.Event) -> None:
@@ -60,6 +61,8 @@ async def up(settings: Settings, demo: bool, stop: asyncio.Event) -> None:
     async with AsyncExitStack() as stack:
         listener = listen(settings.host, settings.port)
         stack.callback(listener.close)
+        if demo:
+            require_loopback(listener)
         url = await database_url(stack, settings)
         with step("Migrating the database", "Database ready"):
             await migrate.upgrade(url)
@@ -68,12 +71,15 @@ async def up(settings: Settings, demo: bool, stop: asyncio.Event) -> None:
         if stop.is_set():
             return
         parts = await parts_on(stack, settings, url)
+        who = await identity(stack, parts, parts.tenancy)
+        shown = None
         if demo:
-            await stack.enter_async_context(demonstrating(parts.database, parts.workshop, OWNER))
+            desk = DemoDesk(parts.database, parts.tenancy, who.door, parts.workshop)
+            shown = await stack.enter_async_context(demonstrating(desk, settings))
         if stop.is_set():
             return
         await _run_connectors(stack, parts)
-        await _serve(stack, parts, listener)
+        await _serve(stack, parts, who, listener, shown)
         settle()
         await stop.wait()
 
@@ -84,7 +90,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         listener = listen(settings.host, settings.port)
         stack.callback(listener.close)
         parts = await shared_parts(stack, settings)
-        await _serve(stack, parts, listener)
+        who = await identity(stack, parts, parts.tenancy)
+        await _serve(stack, parts, who, listener)
         settle()
         await stop.wait()
 
@@ -130,9 +137,15 @@ async def _run_connectors(stack: AsyncExitStack, parts: Parts) -> None:
     stack.push_async_callback(stop)
 
 
-async def _serve(stack: AsyncExitStack, parts: Parts, listener: socket.socket) -> None:
+async def _serve(
+    stack: AsyncExitStack,
+    parts: Parts,
+    who: Identity,
+    listener: socket.socket,
+    shown: UUID | None = None,
+) -> None:
+    """Serve the API; `shown` is the demo's user, whom its page signs in with one click."""
     settings = parts.settings
-    who = await identity(stack, parts, parts.tenancy)
     services = _services(parts, who.door)
     shares = Shares(outbox_events=settings.outbox_events, outbox_bytes=settings.outbox_bytes)
     graphql_schema = schema._schema  # noqa: SLF001 - Strawberry offers no public way to graphql-core's schema
@@ -169,6 +182,8 @@ async def _serve(stack: AsyncExitStack, parts: Parts, listener: socket.socket) -
         health,
         metrics,
         jwks=who.jwks,
+        auth=_auth(parts, who.door, front.graphiql, shown),
+        demo=None if shown is None else DEMO_EMAIL,
         cors_origins=settings.cors_origins,
         allowed_hosts=allowed_hosts(settings, is_loopback(listener)),
         slow_operation_ms=settings.slow_operation_ms,
@@ -192,6 +207,21 @@ async def _serve(stack: AsyncExitStack, parts: Parts, listener: socket.socket) -
     logger.info(
         "Penstock is ready: http://{}:{}/graphql", f"[{host}]" if ":" in host else host, port
     )
+
+
+def _auth(parts: Parts, door: Door, graphiql: bool, shown: UUID | None) -> ASGIApp | None:
+    """Signing in elsewhere, and the demo's one click."""
+    settings = parts.settings
+    if not settings.openid_providers and shown is None:
+        return None
+    options = SignInOptions(
+        public_url=settings.public_url,
+        app_url=settings.app_url,
+        graphiql=graphiql,
+        demo=shown,
+        cookie_key=cookie_key(newest_key(settings)),
+    )
+    return sign_in_routes(providers_of(settings.openid_providers), parts.tenancy, door, options)
 
 
 async def _serve_metrics(stack: AsyncExitStack, settings: Settings, metrics: Metrics) -> None:
@@ -233,6 +263,7 @@ def _services(parts: Parts, door: Door) -> Services:
         audit=PostgresAuditLog(databases, clock),
         named_secrets=_named_secrets(parts),
         door=door,
+        sign_in_providers=tuple(provider.name for provider in settings.openid_providers),
     )
 
 

@@ -19,3 +19,9 @@ def vault_of(settings: Settings) -> KeyVault:
     """A vault over `PENSTOCK_ENCRYPTION_KEYS`, or else over the key file; raises CannotRun."""
     keys = [read_key(key.get_secret_value()) for key in settings.encryption_keys]
     return KeyVault(keys or key_file_of(settings))
+
+
+def newest_key(settings: Settings) -> bytes:
+    """The key that seals now, to derive others from; raises CannotRun."""
+    keys = [read_key(key.get_secret_value()) for key in settings.encryption_keys]
+    return (keys or key_file_of(settings)())[0]

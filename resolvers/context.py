@@ -55,6 +55,7 @@ class Services:
     storage: StorageInspector
     audit: AuditLog
     door: Door
+    sign_in_providers: tuple[str, ...] = ()
 
     def context(self, caller: Caller) -> "Context":
         """A context for one operation, or for one event of a subscription."""

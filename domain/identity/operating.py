@@ -92,6 +92,27 @@ async def adopt(session: AsyncSession, door: Door, user: User) -> list[Workspace
     return found
 
 
+async def move_in(session: AsyncSession, user: User, workspace_id: UUID, now: datetime) -> None:
+    """Give a new user a workspace that nobody is in for their personal one; nothing when somebody is."""
+    workspace = await held(session, workspace_id)
+    inside = select(exists().where(col(Member.workspace_id) == workspace_id))
+    if await session.scalar(inside):
+        return
+    fresh = select(Workspace).where(
+        col(Workspace.personal),
+        exists().where(
+            col(Member.workspace_id) == col(Workspace.id), col(Member.user_id) == user.id
+        ),
+    )
+    for empty in (await session.exec(fresh)).all():
+        await session.delete(empty)
+    await session.flush()
+    workspace.personal, workspace.updated_at = True, now
+    workspace.version += 1
+    session.add(Member(workspace_id=workspace_id, user_id=user.id, role=Role.OWNER, created_at=now))
+    await session.flush()
+
+
 async def enter(
     session: AsyncSession, door: Door, user: User, workspace_id: UUID, role: Role
 ) -> Workspace:

@@ -46,6 +46,8 @@ def create_web(
     metrics: Metrics,
     *,
     jwks: Respond | None = None,
+    auth: ASGIApp | None = None,
+    demo: str | None = None,
     cors_origins: Sequence[str] = (),
     allowed_hosts: Sequence[str] | None = None,
     slow_operation_ms: float = 500,
@@ -60,11 +62,12 @@ def create_web(
 ) -> Starlette:
     """The application over one schema's operations; `websocket` serves `/graphql` to sockets.
 
+    `auth` serves what is below `/auth`; `demo` is the address of the user whom GraphiQL signs in with one click.
     `allowed_hosts` are names the service may be called by beside `localhost` and addresses; None: any.
     `trusted_proxies` are addresses and networks that are believed who asks; `https_alone` tells browsers never to
     come by plain HTTP again.
     """
-    graphiql = Graphiql() if with_graphiql else None
+    graphiql = Graphiql(demo=demo) if with_graphiql else None
     page = graphiql.page if graphiql else None
     endpoint = GraphQLEndpoint(
         operations, entrance, metrics, page, body_limit, batch_limit=batch_limit
@@ -76,6 +79,8 @@ def create_web(
         Route("/healthz", health.healthz, methods=["GET"]),
         Route("/readyz", health.readyz, methods=["GET"]),
     ]
+    if auth:
+        routes.append(Mount("/auth", auth))
     if graphiql:
         routes.append(Route("/", _home, methods=["GET"]))
         routes.append(Mount("/static/graphiql", graphiql.asset))
