@@ -58,6 +58,6 @@ def connector_key(field: str, id: str | None) -> UUID | None:
 
 
 @lru_cache(maxsize=4096)
-def global_id(type_name: str, key: UUID | int) -> str:
+def global_id(type_name: str, key: UUID | int | str) -> str:
     """The global id of an object; remembered, as a page's messages are of few connectors."""
     return str(GlobalID(type_name=type_name, node_id=str(key)))

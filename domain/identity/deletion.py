@@ -45,7 +45,7 @@ UNTOLD: Final = {"untold": True, "synchronize_session": False}
 class SoleOwner(DomainError):
     """These workspaces have other members and would be left without an owner."""
 
-    workspace_ids: tuple[UUID, ...]
+    workspace_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,9 +184,9 @@ async def _refuse_sole_owner(session: AsyncSession, user_id: UUID) -> None:
     statement = select(mine.workspace_id).where(
         mine.user_id == user_id, mine.role == Role.OWNER, exists().where(others), ~owned_too
     )
-    found = tuple(await session.exec(statement.order_by(mine.workspace_id)))
+    found = list(await session.exec(statement.order_by(mine.workspace_id)))
     if found:
-        raise SoleOwner(workspace_ids=found)
+        raise SoleOwner(workspace_ids=tuple(map(str, found)))
 
 
 async def _alone_in(session: AsyncSession, user_id: UUID) -> list[Workspace]:

@@ -22,6 +22,7 @@ from schema.errors.connectors import (
     ConnectorNotFound,
 )
 from schema.errors.mutations import ErrorsAsData, mutation
+from schema.errors.privacy import SoleOwner
 from schema.errors.secrets import SecretInUse, SecretLimitReached, SecretNotFound
 from schema.errors.top import top_level
 from schema.errors.workspaces import (
@@ -75,6 +76,7 @@ __all__ = [
     "SecretLimitReached",
     "SecretNotFound",
     "SessionNotFound",
+    "SoleOwner",
     "StaleVersion",
     "TokenInvalid",
     "TooManyAttempts",

@@ -118,3 +118,6 @@ class ErrorCode(Enum):
     SECOND_FACTOR_OFF = strawberry.enum_value(
         "SECOND_FACTOR_OFF", description="The account has no second factor."
     )
+    SOLE_OWNER = strawberry.enum_value(
+        "SOLE_OWNER", description="Workspaces with other members would be left without an owner."
+    )

@@ -1,0 +1,66 @@
+"""A person's own data: all of it for them, and its end."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from domain.identity import deletion, privacy
+from domain.identity.deletion import AccountDeletion, SoleOwner
+from domain.identity.privacy import PersonalData
+from resolvers import ids
+from resolvers.context import Info
+from resolvers.identity.scope import user_of
+from schema.inputs.identity.privacy import ConfirmAccountDeletionInput, DeleteMyAccountInput
+
+
+async def export(info: Info) -> PersonalData:
+    """All of the user's data; raises Forbidden for an API key."""
+    context = info.context
+    user_id, now = user_of(context.viewer), context.services.clock.now()
+    return await privacy.export(context.accounts, context.database, user_id, now)
+
+
+async def request_deletion(info: Info, input: DeleteMyAccountInput) -> AccountDeletion:
+    """Have a confirmation mailed, after the user proved who they are."""
+    context = info.context
+    user_id = user_of(context.viewer)
+    with _global_ids():
+        return await deletion.request_deletion(
+            context.accounts,
+            context.services.door,
+            context.caller,
+            user_id,
+            password=input.password,
+            code=input.code,
+        )
+
+
+async def confirm_deletion(info: Info, input: ConfirmAccountDeletionInput) -> AccountDeletion:
+    """Have the account end after its days of grace."""
+    context = info.context
+    viewer = context.viewer
+    with _global_ids():
+        return await deletion.confirm_deletion(
+            context.accounts,
+            context.services.door,
+            context.caller,
+            user_of(viewer),
+            input.token,
+            viewer.session_id,
+        )
+
+
+async def cancel_deletion(info: Info) -> AccountDeletion:
+    """Keep the account after all."""
+    context = info.context
+    user_id = user_of(context.viewer)
+    async with context.accounts.write() as session:
+        return await deletion.cancel_deletion(session, user_id, context.services.clock.now())
+
+
+@contextmanager
+def _global_ids() -> Iterator[None]:
+    try:
+        yield
+    except SoleOwner as error:
+        found = (ids.global_id("Workspace", id) for id in error.workspace_ids)
+        raise SoleOwner(workspace_ids=tuple(found)) from error

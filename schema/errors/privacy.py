@@ -1,0 +1,20 @@
+"""Why an account is not deleted."""
+
+import strawberry
+
+from domain.identity import deletion
+from schema.errors.base import Error
+from schema.errors.codes import ErrorCode
+from schema.views import plain
+
+
+@strawberry.type(
+    description="Workspaces with other members would be left without an owner: hand them over or delete them first."
+)
+class SoleOwner(Error):
+    """An owner whom others need."""
+
+    __source__ = deletion.SoleOwner
+    __code__ = ErrorCode.SOLE_OWNER
+    __says__ = "Hand over or delete the workspaces that only you own first."
+    workspace_ids: list[strawberry.ID] = plain("The workspaces.")
