@@ -8,7 +8,6 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from domain.connectors import Connector, ConnectorState, open_secrets, registry
-from domain.identity import Viewer
 from infra.system import SystemClock
 from tests import factories
 from tests.factories import HOME_WORKSPACE_ID
@@ -23,6 +22,7 @@ from tests.resolvers.world import (
     living,
     uuid_of,
 )
+from tests.tenants import a_tenant
 
 
 async def secrets_of(world: World, id: str) -> Any:
@@ -320,10 +320,9 @@ async def test_an_unknown_connector_is_a_result(world: World):
 
 
 async def test_a_connector_of_another_workspace_is_not_there(world: World):
-    elsewhere = factories.workspace()
-    theirs = factories.connector(workspace_id=elsewhere.id)
+    elsewhere = await a_tenant(world.database)
+    theirs = factories.connector(workspace_id=elsewhere.workspace_id)
     key = theirs.id
-    await factories.save(world.database, elsewhere)
     await factories.save(world.database, theirs)
     for mutation in ("deleteConnector", "startConnector", "stopConnector", "testConnector"):
         refused = await world.do(mutation, "", id=connector_id(key))
@@ -331,7 +330,7 @@ async def test_a_connector_of_another_workspace_is_not_there(world: World):
     document = "query($id: ID!) { node(id: $id) { id } connectors { totalCount } }"
     mine = await world.ask(document, id=connector_id(key))
     assert mine == {"node": None, "connectors": {"totalCount": 0}}
-    theirs_ = await world.ask(document, Viewer(elsewhere.id), id=connector_id(key))
+    theirs_ = await world.ask(document, elsewhere, id=connector_id(key))
     assert theirs_["connectors"] == {"totalCount": 1}
     assert theirs_["node"] == {"id": connector_id(key)}
 

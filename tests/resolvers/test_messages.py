@@ -3,7 +3,6 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from domain.identity import Viewer
 from domain.messages import (
     MessageType,
     Side,
@@ -14,6 +13,7 @@ from tests import factories
 from tests.factories import NOW
 from tests.infra.postgres.writing import a_connector
 from tests.resolvers.world import MESSAGE, World, connector_id, store
+from tests.tenants import a_tenant
 
 PAGE = """query($filter: MessageFilter, $first: Int, $after: String, $last: Int, $before: String, $order: MessageOrder) {
   messages(filter: $filter, first: $first, after: $after, last: $last, before: $before, order: $order) {
@@ -243,14 +243,13 @@ async def test_the_position_of_a_page_is_that_of_its_snapshot(world: World):
 
 
 async def test_nothing_of_another_workspace_is_seen(world: World):
-    elsewhere = factories.workspace()
-    await factories.save(world.database, elsewhere)
-    messages = await store(world, 3, workspace_id=elsewhere.id)
+    elsewhere = await a_tenant(world.database)
+    messages = await store(world, 3, workspace_id=elsewhere.workspace_id)
     assert (await page(world))[1]["totalCount"] == 0
     id = ids.global_id("Message", messages[0].id)
     document = "query($id: ID!) { node(id: $id) { id } }"
     assert (await world.ask(document, id=id))["node"] is None
-    assert (await world.ask(document, Viewer(elsewhere.id), id=id))["node"] == {"id": id}
+    assert (await world.ask(document, elsewhere, id=id))["node"] == {"id": id}
 
 
 async def test_a_connector_without_a_status_is_inactive(world: World):

@@ -14,11 +14,12 @@ from domain.identity import Viewer
 from domain.messages import Message, MessageFilter, MessageOrder, MessageType, Side
 from domain.paging import Page, Window, window
 from domain.positions import Position, first_id_at, node_of
-from infra.postgres.database import Database
+from infra.postgres.database import Database, Source
 from infra.postgres.message_log import DroppedMeanwhile, PostgresMessageLog, edge_cursor
 from infra.postgres.message_query import select_messages
 from infra.postgres.partitions import Partitions
-from tests import factories
+from infra.postgres.tenancy import Tenancy
+from tests import factories, tenants
 from tests.factories import HOME_WORKSPACE_ID, NOW
 
 HOME = MessageFilter(HOME_WORKSPACE_ID)
@@ -301,11 +302,12 @@ BULK = """
 """
 
 
-async def rows_read(database: Database, filter: MessageFilter, ascending: bool = False) -> int:
+async def rows_read(source: Source, filter: MessageFilter, ascending: bool = False) -> int:
     """How many rows a page of 51 makes PostgreSQL look at."""
     statement = select_messages(filter, ascending=ascending, limit=51)
     explain = f"explain (analyze, format json) {statement.text}"
-    plan = json.loads(await database.pool.fetchval(explain, *statement.arguments))[0]["Plan"]
+    async with source.acquire() as connection:
+        plan = json.loads(await connection.fetchval(explain, *statement.arguments))[0]["Plan"]
 
     def scanned(node: dict[str, Any]) -> float:
         own = 0.0
@@ -319,12 +321,19 @@ async def rows_read(database: Database, filter: MessageFilter, ascending: bool =
     return round(scanned(plan))
 
 
-async def test_pages_read_hardly_more_rows_than_they_show(database: Database) -> None:
+async def test_pages_read_hardly_more_rows_than_they_show_also_as_a_viewer(
+    database: Database, databases: Tenancy
+) -> None:
     await Partitions(24).ensure_for(
         database.pool, first_id_at(NOW), first_id_at(NOW + timedelta(days=8))
     )
     await database.pool.execute(BULK, HOME_WORKSPACE_ID, FIRST, SECOND, NOW, first_id_at(NOW))
     await database.pool.execute("analyze")
+    for source in (database, databases.seen_by(tenants.HOME)):
+        await check_pages(source)
+
+
+async def check_pages(database: Source) -> None:
     names = frozenset({"I1", "I7", "I30"})
     for ascending in (False, True):
         assert await rows_read(database, HOME, ascending) <= 60

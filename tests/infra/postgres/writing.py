@@ -16,6 +16,7 @@ from infra.feeds.arrival import Arrival
 from infra.postgres.database import Database, connector
 from infra.postgres.nodes import NodeLease
 from infra.postgres.partitions import Partitions
+from infra.postgres.roles import INGEST
 from infra.postgres.writer import BatchWriter
 from infra.realtime.announcement import Announcement
 from infra.system import RandomIds, SystemClock
@@ -93,7 +94,7 @@ async def writing(
     observer, announced = Observer(), Announcements()
     lease = NodeLease(database.pool, process_id or factories.new_id(), lease_seconds)
     writer = BatchWriter(
-        connect or connector(database.url, application_name="writer"),
+        connect or connector(database.url, application_name="writer", role=INGEST),
         lease,
         Partitions(24),
         announced,
