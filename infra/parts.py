@@ -22,6 +22,7 @@ from infra.feeds.store import StatusRows
 from infra.keyring import vault_of
 from infra.postgres.database import Database, connector
 from infra.postgres.embedded import EmbeddedPostgres
+from infra.postgres.janitor import Janitor
 from infra.postgres.message_log import PostgresMessageLog
 from infra.postgres.nodes import NodeLease
 from infra.postgres.partitions import Housekeeper, Partitions
@@ -148,6 +149,8 @@ async def parts_on(stack: AsyncExitStack, settings: Settings, url: str) -> Parts
     )
     await keeper.sweep()
     await _background(stack, keeper.run(), "housekeeper")
+    janitor = Janitor(database, clock, audit_days=settings.audit_days)
+    await _background(stack, janitor.run(), "janitor")
 
     async def announce(announcement: Announcement) -> None:
         await bus.publish(MESSAGES, announcement)

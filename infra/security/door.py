@@ -26,6 +26,7 @@ def build_door(
         invited_only=settings.registration == "invited",
         app_url=settings.app_url,
         session_lifetime=timedelta(days=settings.session_days),
+        deletion_grace=timedelta(days=settings.deletion_grace_days),
     )
     return Door(
         hasher=hasher,
