@@ -119,30 +119,44 @@ class World:
         assert errors == []
         return data
 
-    async def refused(self, document: str, **variables: Any) -> dict[str, Any]:
+    async def refused(
+        self, document: str, viewer: Viewer = VIEWER, **variables: Any
+    ) -> dict[str, Any]:
         """The extensions of the operation's only error."""
-        _, errors = await self.answer(document, **variables)
+        _, errors = await self.answer(document, viewer, **variables)
         assert len(errors) == 1
         assert isinstance(errors[0], tuple), errors
         extensions: dict[str, Any] = errors[0][1]
         return extensions
 
-    async def do(self, mutation: str, selection: str, **input: Any) -> dict[str, Any]:
+    async def do(
+        self, mutation: str, selection: str, viewer: Viewer = VIEWER, **input: Any
+    ) -> dict[str, Any]:
         """The result of a mutation."""
-        capital = mutation[0].upper() + mutation[1:]
-        data = await self.ask(
-            f"mutation($input: {capital}Input!) {{ {mutation}(input: $input) {{ __typename {selection}"
-            " ... on Error { message code } } }",
-            input=input,
-        )
+        data = await self.ask(_mutation(mutation, selection), viewer, input=input)
         result: dict[str, Any] = data[mutation]
         return result
+
+    async def forbidden(self, mutation: str, viewer: Viewer, **input: Any) -> str:
+        """What a viewer lacks for a mutation that is refused as a whole."""
+        extensions = await self.refused(_mutation(mutation, ""), viewer, input=input)
+        assert extensions["code"] == "FORBIDDEN", extensions
+        needed: str = extensions["needed"]
+        return needed
 
     async def status(self, connector_id: UUID) -> ConnectorStatus | None:
         async with self.database.read() as session:
             return await session.scalar(
                 select(ConnectorStatus).where(col(ConnectorStatus.connector_id) == connector_id)
             )
+
+
+def _mutation(name: str, selection: str) -> str:
+    capital = name[0].upper() + name[1:]
+    return (
+        f"mutation($input: {capital}Input!) {{ {name}(input: $input) {{ __typename {selection}"
+        " ... on Error { message code } } }"
+    )
 
 
 async def stored_statuses(viewer: Viewer, connector_id: UUID | None) -> Sequence[ConnectorStatus]:
