@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
-from sqlmodel import col
+from sqlalchemy import func
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.identity import Role, SessionRecord, SignInMethod, User
@@ -75,7 +75,7 @@ async def token(
 
 async def _somebody(session: AsyncSession) -> UUID:
     ids = select(col(User.id)).order_by(func.lower(col(User.email)) != DEMO, col(User.id)).limit(1)
-    found = (await session.execute(ids)).scalar_one_or_none()
+    found = (await session.exec(ids)).first()
     if found is not None:
         return found
     user, workspace = factories.user(), factories.workspace(personal=True)
