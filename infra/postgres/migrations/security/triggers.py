@@ -9,6 +9,9 @@ create function penstock_keep_owner() returns trigger {definer} as $$
 declare
     own boolean;
 begin
+    if tg_op = 'UPDATE' and new.role = 'owner' and new.user_id = old.user_id then
+        return null;
+    end if;
     select personal into own from workspaces where id = old.workspace_id for no key update;
     if not found then
         return null;
