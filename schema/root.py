@@ -18,8 +18,13 @@ from strawberry.tools import merge_types
 
 from resolvers import nodes
 from schema.scalars import scalar_map
+from schema.types.audit import AuditQuery
 from schema.types.connectors import ConnectorMutation, ConnectorQuery, ConnectorSubscription
 from schema.types.identity.accounts import AccountMutation, AccountQuery
+from schema.types.identity.groups import GroupMutation
+from schema.types.identity.keys import ApiKeyMutation
+from schema.types.identity.privacy import PrivacyMutation
+from schema.types.identity.workspaces import WorkspaceMutation, WorkspaceQuery
 from schema.types.messages import MessageMutation, MessageQuery, MessageSubscription
 from schema.types.secrets import SecretMutation, SecretQuery
 from schema.types.storage import StorageQuery
@@ -40,18 +45,31 @@ def _described(root: type, description: str) -> type:
     return root
 
 
+_QUERIES = (
+    NodeQuery,
+    AccountQuery,
+    WorkspaceQuery,
+    SecretQuery,
+    AuditQuery,
+    ConnectorQuery,
+    MessageQuery,
+    StorageQuery,
+)
+_MUTATIONS = (
+    AccountMutation,
+    PrivacyMutation,
+    WorkspaceMutation,
+    GroupMutation,
+    ApiKeyMutation,
+    SecretMutation,
+    ConnectorMutation,
+    MessageMutation,
+)
+
 schema = strawberry.Schema(
-    query=_described(
-        merge_types(
-            "Query",
-            (NodeQuery, AccountQuery, ConnectorQuery, MessageQuery, StorageQuery, SecretQuery),
-        ),
-        "What can be asked.",
-    ),
+    query=_described(merge_types("Query", _QUERIES), "What can be asked."),
     mutation=_described(
-        merge_types(
-            "Mutation", (AccountMutation, ConnectorMutation, MessageMutation, SecretMutation)
-        ),
+        merge_types("Mutation", _MUTATIONS),
         "What can be changed. Each result is the changed object or a typed error.",
     ),
     subscription=_described(
