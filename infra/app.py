@@ -174,7 +174,7 @@ async def _serve(
     measure_parts(metrics, parts)
     measure_service(metrics, shares, sockets, front.limits, front.counters)
     await _serve_metrics(stack, settings, metrics)
-    health = Health(_checks(parts))
+    health = Health({**_checks(parts), **who.checks})
     application = create_web(
         operations,
         who.entrance,

@@ -25,6 +25,7 @@ from infra.settings import Settings
 from infra.startup import CannotRun
 from infra.web.authentication import Authenticator
 from infra.web.entrance import Entrance
+from infra.web.health import Check
 
 ISSUER: Final = "penstock"
 """Of tokens while no public URL is set: the same in every process, whatever it listens on."""
@@ -40,6 +41,17 @@ class Identity:
     tokens: AccessTokens
     entrance: Entrance
     door: Door
+    authenticator: Authenticator
+
+    @property
+    def checks(self) -> dict[str, Check]:
+        """What of it can be away."""
+
+        async def rights() -> None:
+            if not self.authenticator.hears_changes:
+                raise ConnectionError("changes of rights are not heard")
+
+        return {"token keys": self.tokens.check, "rights": rights}
 
     async def jwks(self, request: Request) -> Response:
         """`/.well-known/jwks.json`: the keys that access tokens are verified with."""
@@ -77,7 +89,7 @@ async def identity(stack: AsyncExitStack, parts: Parts, databases: Databases) ->
         logger.warning("Changes of rights are not heard yet; every request is looked up")
     stack.push_async_callback(uses.write)
     await _background(stack, uses.run(), "last uses")
-    return Identity(tokens, entrance, await _door(stack, parts, tokens))
+    return Identity(tokens, entrance, await _door(stack, parts, tokens), authenticator)
 
 
 async def _tokens(parts: Parts, accounts: Database) -> AccessTokens:

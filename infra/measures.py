@@ -23,15 +23,23 @@ def measure_parts(metrics: Metrics, parts: Parts) -> None:
     """What every process has: its writer, its pool, its bus, the connectors it runs."""
     _measure_writer(metrics, parts)
     _measure_connectors(metrics, parts)
-    pool = parts.database.pool
+    databases = {
+        "service": parts.database,
+        "ingest": parts.stream,
+        **parts.tenancy.databases,
+    }
+
+    def connections() -> Iterator[Sample]:
+        for name, database in databases.items():
+            in_use, idle = database.connections
+            yield [name, "in_use"], in_use
+            yield [name, "idle"], idle
+
     metrics.family(
         "pool_connections",
-        "Database connections of the pool, in use and idle.",
-        ["state"],
-        lambda: [
-            (["in_use"], pool.get_size() - pool.get_idle_size()),
-            (["idle"], pool.get_idle_size()),
-        ],
+        "Connections to the database, of each role's pools, in use and idle.",
+        ["role", "state"],
+        connections,
     )
     metrics.gauge("bus_connected", "Whether the bus answers.", lambda: parts.bus.connected)
     metrics.counter(

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from typing import Any, Protocol, Self, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias, cast
 
 import asyncpg
 import stamina
@@ -180,6 +180,13 @@ class Database:
         if self._engine is None:
             raise RuntimeError("the database is not connected")
         return self._engine
+
+    @property
+    def connections(self) -> tuple[int, int]:
+        """Connections in use and idle, of both pools."""
+        pool, engine = self.pool, cast("QueuePool", self.engine.sync_engine.pool)
+        idle, waiting = pool.get_idle_size(), engine.checkedin()
+        return pool.get_size() - idle + engine.checkedout(), idle + waiting
 
     @property
     def pool(self) -> "asyncpg.Pool[asyncpg.Record]":

@@ -83,6 +83,11 @@ class Tenancy:
         self._api = api
         self._accounts = accounts
 
+    @property
+    def databases(self) -> dict[str, Database]:
+        """The databases by what they are for."""
+        return {"api": self._api, "accounts": self._accounts}
+
     def of(self, act: Act) -> Bound:
         """As the caller's viewer; raises Unauthenticated."""
         if act.caller.viewer is None:

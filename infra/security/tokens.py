@@ -63,6 +63,10 @@ class AccessTokens:
         """Sign with a new key from now on; its id, or None where a shared secret signs."""
         return await self._keys.rotate()
 
+    async def check(self) -> None:
+        """Raise when there is no key to issue tokens with."""
+        await self._keys.current()
+
     async def jwks(self) -> dict[str, Any]:
         """The JSON Web Key Set that verifies these tokens; empty for a shared secret."""
         return {"keys": list(await self._keys.public())}
