@@ -185,3 +185,12 @@ _describe(
         audit.AuditOutcome.FAILED: "Something broke.",
     },
 )
+_describe(
+    identity.SignInMethod,
+    "How a session began.",
+    {
+        identity.SignInMethod.PASSWORD: "With the account's password.",
+        identity.SignInMethod.OPENID_CONNECT: "At an OpenID provider.",
+        identity.SignInMethod.OPERATOR: "By the service's operator, on its machine.",
+    },
+)

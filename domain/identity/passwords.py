@@ -67,13 +67,14 @@ async def reauthenticate(
     password: str | None,
     code: str | None = None,
     code_needed: bool = False,
+    field: str = "password",
 ) -> User:
     """Have a signed-in user prove again who they are, as often as signing in may be tried.
 
     A code is asked for where `code_needed` and the second factor is on. Raises WrongPassword, SecondFactorRequired,
     WrongCode, TooManyAttempts, Unauthenticated; an account without a password is proven by the code alone.
     """
-    given = None if password is None else tried("password", password)
+    given = None if password is None else tried(field, password)
     async with database.read() as session:
         user = await session.get(User, user_id)
         stored = await session.get(Credential, user_id)
@@ -117,7 +118,7 @@ async def change_password(
     session_id: UUID | None,
 ) -> User:
     """Replace the password, known the old one, and end the user's other sessions; raises what proving raises."""
-    user = await reauthenticate(database, door, user_id, password=old)
+    user = await reauthenticate(database, door, user_id, password=old, field="oldPassword")
     new = check_password(door, "newPassword", new, user.email, user.name)
     hash = await door.hasher.hash(new)
     now = door.clock.now()
