@@ -450,21 +450,23 @@ async def test_the_owner_of_a_personal_workspace_stays(database: Database) -> No
         await database.pool.execute("delete from members where user_id = $1", OWNER_ID)
 
 
+_AUDIT = (
+    "insert into audit_events (id, chain, sequence, at, workspace_id, user_id, action, outcome,"
+    " changes, previous_hash, hash)"
+    " values (gen_random_uuid(), $1, 7, now(), $1, $2, 'a', 'done', '[]', 'x', 'x')"
+)
+
+
 async def test_the_audit_is_added_to_as_oneself_and_never_changed(two: Two) -> None:
-    insert = (
-        "insert into audit_events (id, chain, sequence, at, workspace_id, user_id, action, outcome,"
-        " changes, previous_hash, hash)"
-        " values (gen_random_uuid(), $1, 7, now(), $1, $2, 'a', 'done', '[]', 'x', 'x')"
-    )
     me = two.mine.viewers[Role.VIEWER]
-    assert await two.changes(me, insert, me.workspace_id, me.user_id) == 1
+    assert await two.changes(me, _AUDIT, me.workspace_id, me.user_id) == 1
     for workspace_id, user_id in (
         (two.theirs.workspace_id, me.user_id),
         (me.workspace_id, two.mine.owner.user_id),
         (me.workspace_id, None),
     ):
         with pytest.raises(REFUSED, match="row-level security"):
-            await two.changes(me, insert, workspace_id, user_id)
+            await two.changes(me, _AUDIT, workspace_id, user_id)
     for statement in (
         "update audit_events set action = 'b'",
         "delete from audit_events",
@@ -474,6 +476,15 @@ async def test_the_audit_is_added_to_as_oneself_and_never_changed(two: Two) -> N
             await two.changes(two.mine.owner, statement)
         with pytest.raises(REFUSED, match="only added to"):
             await two.database.pool.execute(statement)
+
+
+async def test_who_leaves_a_workspace_can_still_write_down_that_they_did(two: Two) -> None:
+    me = two.mine.viewers[Role.VIEWER]
+    async with two.acting(me) as connection:
+        await connection.execute("delete from members where user_id = $1", me.user_id)
+        await connection.execute(_AUDIT, me.workspace_id, me.user_id)
+        with pytest.raises(REFUSED, match="row-level security"):
+            await connection.execute(_AUDIT, two.theirs.workspace_id, me.user_id)
 
 
 async def test_the_audit_is_chained_and_pruned_from_its_beginning(database: Database) -> None:

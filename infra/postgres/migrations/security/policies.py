@@ -72,7 +72,8 @@ _DRIVES_STATUS = (
 _KEEPS_SECRET = f"({may('manage_secrets')} or ({MEMBER} and {shared('secret', 'write')}))"
 _AS_MYSELF = f"""
     user_id is not distinct from {ME} and api_key_id is not distinct from (select penstock_key())
-    and (workspace_id is null or {MEMBER})
+    and (workspace_id is null or {MEMBER}
+        or workspace_id::text = current_setting('penstock.left', true))
 """
 _ABOUT_ME = f"(workspace_id is null and subject_type = 'User' and subject_id = {ME}::text)"
 

@@ -35,6 +35,17 @@ begin
     return new;
 end $$
 """,
+    # Who leaves or deletes a workspace may still write down that they did, in the same transaction.
+    """
+create function penstock_note_leaving() returns trigger language plpgsql
+set search_path = {schema}, pg_temp as $$
+begin
+    if old.user_id::text = current_setting('penstock.user_id', true) then
+        perform set_config('penstock.left', old.workspace_id::text, true);
+    end if;
+    return null;
+end $$
+""",
     """
 create function penstock_audit_text(event audit_events) returns text
 language sql stable set search_path = {schema}, pg_temp as $$
@@ -194,6 +205,11 @@ TRIGGERS = {
         "create trigger {name} after delete on workspaces for each row"
         " execute function penstock_tell_rights()",
     ),
+    "members_leaving": (
+        "members",
+        "create trigger {name} after delete on members for each row"
+        " execute function penstock_note_leaving()",
+    ),
     "members_told": (
         "members",
         "create trigger {name} after insert or update or delete on members for each row"
@@ -212,6 +228,7 @@ TRIGGERS = {
 }
 
 SIGNATURES = (
+    "penstock_note_leaving()",
     "penstock_keep_owner()",
     "penstock_guard_workspace()",
     "penstock_seal_audit()",
