@@ -23,6 +23,7 @@ from schema.types.connectors import ConnectorMutation, ConnectorQuery, Connector
 from schema.types.identity.accounts import AccountMutation, AccountQuery
 from schema.types.identity.groups import GroupMutation
 from schema.types.identity.keys import ApiKeyMutation
+from schema.types.identity.openid import OpenIdMutation, OpenIdQuery
 from schema.types.identity.privacy import PrivacyMutation
 from schema.types.identity.workspaces import WorkspaceMutation, WorkspaceQuery
 from schema.types.messages import MessageMutation, MessageQuery, MessageSubscription
@@ -48,6 +49,7 @@ def _described(root: type, description: str) -> type:
 _QUERIES = (
     NodeQuery,
     AccountQuery,
+    OpenIdQuery,
     WorkspaceQuery,
     SecretQuery,
     AuditQuery,
@@ -57,6 +59,7 @@ _QUERIES = (
 )
 _MUTATIONS = (
     AccountMutation,
+    OpenIdMutation,
     PrivacyMutation,
     WorkspaceMutation,
     GroupMutation,
