@@ -124,7 +124,7 @@ async def hold(
     lock = func.pg_advisory_xact_lock if alone else func.pg_advisory_xact_lock_shared
     for name in sorted(set(names)):
         key = f"penstock secret {workspace_id} {name}"
-        await session.execute(select(lock(func.hashtextextended(key, 0))))
+        await session.scalar(select(lock(func.hashtextextended(key, 0))))
 
 
 async def secrets(database: Database, viewer: Viewer, window: Window) -> Page[Secret]:

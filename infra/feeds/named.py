@@ -55,7 +55,7 @@ class NamedSecrets:
         async with self._database.write() as session:
             now = self._clock.now()
             latest = func.greatest(col(Secret.last_used_at), now)
-            await session.execute(used.values(last_used_at=latest))
+            await session.exec(used.values(last_used_at=latest))
 
 
 async def named_secrets(session: AsyncSession, connector: Connector) -> Sequence[Secret]:
