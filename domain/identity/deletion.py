@@ -126,26 +126,26 @@ async def due_accounts(session: AsyncSession, now: datetime, limit: int) -> list
     return list(await session.exec(statement))
 
 
-async def erase_account(session: AsyncSession, user_id: UUID, now: datetime) -> bool:
-    """Delete all that is about a user whose time has come; False when it has not, or no longer.
+async def erase_account(session: AsyncSession, user_id: UUID, now: datetime) -> list[UUID] | None:
+    """Delete all that is about a user whose time has come; None when it has not, or no longer.
 
-    Their row stays without a name for others' rows to refer to. Raises SoleOwner.
+    Their row stays without a name for others' rows to refer to. Gives the workspaces that went along, those nobody
+    else was in. Raises SoleOwner.
     """
     user = await session.get(User, user_id, with_for_update=True, populate_existing=True)
     if user is None or user.status is UserStatus.DELETED:
-        return False
+        return None
     if user.deletion_due_at is None or user.deletion_due_at > now:
-        return False
+        return None
     await _refuse_sole_owner(session, user_id)
     for erase in erasures():
         await erase(session, user_id)
     await revoke_made_by(session, user_id, now)
-    for workspace in await _alone_in(session, user_id):
-        await session.delete(workspace)
-    await session.flush()
+    workspaces = await _alone_in(session, user_id)
     email = user.email.lower()
     theirs = or_(func.lower(Invitation.email) == email, col(Invitation.accepted_by) == user_id)
     for kind, condition in (
+        (Workspace, col(Workspace.id).in_(workspaces)),
         (Invitation, theirs),
         (SignInAttempts, col(SignInAttempts.key) == attempts_key(email)),
         *((kind, col(kind.user_id) == user_id) for kind in _OF_USER),
@@ -159,7 +159,7 @@ async def erase_account(session: AsyncSession, user_id: UUID, now: datetime) -> 
     user.status = UserStatus.DELETED
     user.updated_at = now
     await session.flush()
-    return True
+    return workspaces
 
 
 _OF_USER: Final[tuple[Any, ...]] = (
@@ -189,12 +189,10 @@ async def _refuse_sole_owner(session: AsyncSession, user_id: UUID) -> None:
         raise SoleOwner(workspace_ids=tuple(map(str, found)))
 
 
-async def _alone_in(session: AsyncSession, user_id: UUID) -> list[Workspace]:
+async def _alone_in(session: AsyncSession, user_id: UUID) -> list[UUID]:
     """The workspaces that nobody else is in: the personal one at least."""
     mine, others, _ = _mine(user_id)
-    statement = select(Workspace).where(
-        col(Workspace.id) == mine.workspace_id, mine.user_id == user_id, ~exists().where(others)
-    )
+    statement = select(mine.workspace_id).where(mine.user_id == user_id, ~exists().where(others))
     return list(await session.exec(statement))
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import asyncpg
 from loguru import logger
+from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.identity import Act, Caller
@@ -36,6 +37,14 @@ _ORPHANED: Final = """
 _DELETE_ORPHANED: Final = """
     delete from messages where id in (select id from messages where workspace_id = $1 limit $2)
 """
+_FORGET_CHAINS: Final = (
+    "select set_config('penstock.pruning', 'true', true)",
+    "update audit_chains set anchor_sequence = sequence, anchor_hash = hash where chain = any(:chains)",
+    "delete from audit_events where chain = any(:chains)",
+    "select set_config('penstock.pruning', '', true)",
+)
+"""What was done in workspaces that end with their only member is theirs as well; the chains' ends stay."""
+
 _WORN_OUT: Final = (
     "delete from one_time_tokens where expires_at < $1::timestamptz - interval '1 day'",
     "delete from refresh_tokens where expires_at < $1::timestamptz - interval '1 day'",
@@ -116,7 +125,11 @@ class Janitor:
         """Each in a transaction of its own, which tells of it."""
         info = {ACT: Act(Caller(None, "janitor"), "eraseAccount")}
         async with self._database.write(info) as session:
-            return await erase_account(session, user_id, self._clock.now())
+            workspaces = await erase_account(session, user_id, self._clock.now())
+            connection = await session.connection()
+            for statement in _FORGET_CHAINS if workspaces else ():
+                await connection.execute(text(statement), {"chains": workspaces})
+        return workspaces is not None
 
 
 async def _delete_orphaned(connection: Connection) -> int:
