@@ -7,7 +7,18 @@ from typing import Any
 from uuid import UUID
 
 from domain.connectors import Connector, ConnectorProtocol, Venue
-from domain.identity import ApiKey, Group, GroupMember, Member, Role, User, Workspace
+from domain.identity import (
+    Access,
+    ApiKey,
+    Group,
+    GroupMember,
+    Member,
+    ResourceKind,
+    ResourceShare,
+    Role,
+    User,
+    Workspace,
+)
 from domain.messages import Message, MessageBatchRecord, MessageType, Side, Tick
 from domain.positions import Minter, node_of, time_of
 from infra.postgres.database import Database
@@ -80,6 +91,23 @@ def group(workspace_id: UUID, **values: Any) -> Group:
 def group_member(group: Group, user_id: UUID) -> GroupMember:
     return GroupMember(
         group_id=group.id, user_id=user_id, workspace_id=group.workspace_id, created_at=NOW
+    )
+
+
+def share(
+    group: Group, resource_id: UUID, access: Access = Access.READ, **values: Any
+) -> ResourceShare:
+    return ResourceShare(
+        **{
+            "id": new_id(),
+            "workspace_id": group.workspace_id,
+            "group_id": group.id,
+            "kind": ResourceKind.CONNECTOR,
+            "resource_id": resource_id,
+            "access": access,
+            "created_at": NOW,
+            **values,
+        }
     )
 
 

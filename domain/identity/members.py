@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, true
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -120,18 +119,15 @@ async def revoke_made_by(
     beyond: AbstractSet[Permission] = frozenset(),
 ) -> None:
     """Revoke the keys a user made (in one workspace, or all) that may more than `beyond`; by default every one."""
-    where: ColumnElement[bool] = true()
-    if workspace_id is not None:
-        where &= col(ApiKey.workspace_id) == workspace_id
-    if beyond:
-        where &= ~col(ApiKey.permissions).contained_by([one.value for one in beyond])  # type: ignore[attr-defined]
-    keys = await session.exec(
-        select(ApiKey).where(
-            where, col(ApiKey.created_by) == user_id, col(ApiKey.revoked_at).is_(None)
-        )
+    statement = select(ApiKey).where(
+        col(ApiKey.created_by) == user_id, col(ApiKey.revoked_at).is_(None)
     )
-    for key in keys:
-        key.revoked_at = now
+    if workspace_id is not None:
+        statement = statement.where(col(ApiKey.workspace_id) == workspace_id)
+    allowed = {permission.value for permission in beyond}
+    for key in await session.exec(statement):
+        if not allowed.issuperset(key.permissions):
+            key.revoked_at = now
     await session.flush()
 
 
