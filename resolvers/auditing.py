@@ -23,7 +23,7 @@ OF_ACCOUNTS: Final = frozenset(
         "signOut",
         "endSession",
         "updateAccount",
-        "changeEmail",
+        "renewRecoveryCodes",
         "changePassword",
         "requestPasswordReset",
         "resetPassword",

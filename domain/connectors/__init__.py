@@ -1,5 +1,6 @@
 """Connectors: sources that Penstock polls or streams, their configuration and their life."""
 
+from domain.connectors import privacy as _privacy  # noqa: F401 - adds its part to exports
 from domain.connectors.entities import (
     AuthType,
     Connector,

@@ -1,5 +1,6 @@
 """Named secrets of a workspace, which connectors and later contexts refer to by name."""
 
+from domain.secrets import privacy as _privacy  # noqa: F401 - adds its part to exports
 from domain.secrets.entities import Secret
 from domain.secrets.errors import SecretInUse, SecretLimitReached, SecretNotFound
 from domain.secrets.registry import (
