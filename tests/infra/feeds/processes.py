@@ -74,7 +74,7 @@ class Process:
 async def a_process(database: Database, **changes: Any) -> AsyncIterator[Process]:
     """A started process; stopped at the end if the test has not ended it."""
     process_id, clock, published = uuid4(), SystemClock(), []
-    audit = PostgresAuditLog(Tenancy(database), clock)
+    audit = PostgresAuditLog(Tenancy(database, database), clock)
     store = ConnectorStore(database, VAULT, NamedSecrets(database, VAULT, audit, clock), process_id)
     book = StatusBook(store, clock, published.append)
 
