@@ -12,10 +12,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.errors import InvalidInput, NoFieldsToUpdate, StaleVersion
 from domain.identity.accounts import User
-from domain.identity.permissions import Role
+from domain.identity.permissions import Permission, Role
 from domain.identity.places import check_currency, check_time_zone
-from domain.identity.refusals import PersonalWorkspace, WorkspaceLimitReached, WorkspaceNotFound
-from domain.identity.viewer import Viewer
+from domain.identity.refusals import PersonalWorkspace, WorkspaceLimitReached
+from domain.identity.viewer import Forbidden, Viewer
+from domain.identity.viewers import NOT_A_MEMBER
 from domain.identity.workspaces import Member, Workspace
 from domain.keyset import Keyset
 from domain.paging import Page, Window
@@ -120,9 +121,10 @@ async def delete_workspace(
 async def held(
     session: AsyncSession, workspace_id: UUID, expected_version: int | None = None
 ) -> Workspace:
-    """A workspace, held against other changes of it and of its members; raises WorkspaceNotFound, StaleVersion.
+    """A workspace, held against other changes of it and of its members; raises Forbidden, StaleVersion.
 
-    Whatever refers to it may still be written meanwhile: the lock is one that foreign keys pass.
+    Whatever refers to it may still be written meanwhile: the lock is one that foreign keys pass. Who may not change
+    the workspace cannot hold it, even if they could when their request was admitted.
     """
     workspace = await session.scalar(
         select(Workspace)
@@ -131,7 +133,10 @@ async def held(
         .execution_options(populate_existing=True)
     )
     if workspace is None:
-        raise WorkspaceNotFound(id=str(workspace_id))
+        seen = await session.scalar(
+            select(col(Workspace.id)).where(col(Workspace.id) == workspace_id)
+        )
+        raise Forbidden(needed=Permission.MANAGE_WORKSPACE.value if seen else NOT_A_MEMBER)
     if expected_version is not None and workspace.version != expected_version:
         raise StaleVersion(expected=expected_version, actual=workspace.version)
     return workspace
