@@ -9,7 +9,6 @@ from domain.identity import (
     Permission,
     SessionEnd,
     SessionRecord,
-    Unauthenticated,
     User,
     Viewer,
     mails,
@@ -177,13 +176,12 @@ async def sign_out(
     """End this session, or all of the user's."""
     context = info.context
     user_id, session_id = user_of(context.viewer), context.viewer.session_id
-    async with context.accounts.write() as session:
-        try:
+    own = "" if session_id is None else ids.global_id("DeviceSession", session_id)
+    with as_given(SessionNotFound, own):
+        async with context.accounts.write() as session:
             return await signing_in.sign_out(
                 session, context.services.door, user_id, session_id, input.everywhere
             )
-        except SessionNotFound:
-            raise Unauthenticated(reason="session ended") from None
 
 
 async def end_session(

@@ -163,8 +163,8 @@ RefreshSessionResult = Annotated[
     strawberry.union("RefreshSessionResult", description="The next tokens, or why there are none."),
 ]
 SignOutResult = Annotated[
-    SignedOut,
-    strawberry.union("SignOutResult", description="What ended."),
+    SignedOut | SessionNotFound,
+    strawberry.union("SignOutResult", description="What ended, or that nothing did."),
 ]
 EndSessionResult = Annotated[
     DeviceSession | SessionNotFound,
