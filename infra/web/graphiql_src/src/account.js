@@ -2,6 +2,7 @@
 const KEY = "penstock.session";
 const VERIFIER = "penstock.verifier";
 const EARLY_MS = 60_000;
+const LEAVING_MS = 5_000;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 const SESSION = "... on Session { accessToken refreshToken expiresAt user { email name } }";
@@ -21,6 +22,7 @@ export class Account {
   #session = null;
   #renewing = null;
   #timer = 0;
+  #leftAt = -Infinity;
   #listeners = new Set();
   #tabs = "BroadcastChannel" in globalThis ? new BroadcastChannel("penstock.session") : null;
 
@@ -80,8 +82,14 @@ export class Account {
     await this.#exchange({ code: fragment.get("code"), ...(verifier ? { verifier } : {}) });
   }
 
+  // Whether the person signed out by themselves just now, rather than being told that they must sign in.
+  get justLeft() {
+    return Date.now() - this.#leftAt < LEAVING_MS;
+  }
+
   async signOut() {
     const token = await this.token();
+    this.#leftAt = Date.now();
     this.#keep(null);
     if (token) await this.#ask(SIGN_OUT, { input: {} }, token).catch(() => {});
   }

@@ -48,26 +48,42 @@ account.subscribe(() => {
   before = now;
 });
 
-const send = createGraphiQLFetcher({ url: endpoint.href, wsClient: client, fetch: account.fetch });
-const anonymous = (result) => result?.errors?.some?.(({ extensions }) => extensions?.code === "UNAUTHENTICATED");
-const asksForSignIn = () => !account.current() && door.open("Sign in to run this.");
+const send = createGraphiQLFetcher({ url: endpoint.href, fetch: account.fetch });
+const anonymous = (errors) => errors?.some?.(({ extensions }) => extensions?.code === "UNAUTHENTICATED");
+const askToSignIn = (errors) => anonymous(errors) && !account.current() && door.open();
 
 async function fetcher(params, options) {
+  if (isSubscription(params, options?.documentAST)) return followed(params);
   const result = await send(params, options);
-  if (anonymous(result)) asksForSignIn();
-  return result?.[Symbol.asyncIterator] ? watched(result) : result;
+  askToSignIn(result?.errors);
+  return result;
 }
 
-async function* watched(results) {
-  try {
-    for await (const result of results) {
-      if (anonymous(result)) asksForSignIn();
-      yield result;
-    }
-  } catch (errors) {
-    if (anonymous({ errors })) asksForSignIn();
-    throw errors;
-  }
+function isSubscription({ operationName }, document) {
+  return document?.definitions.some(
+    ({ operation, name }) => operation === "subscription" && (!operationName || name?.value === operationName),
+  );
+}
+
+// The toolkit's own way over a socket leaves a rejected promise behind for every refused subscription.
+function followed(params) {
+  const subscribe = (observer) => {
+    const error = (reason) => {
+      askToSignIn(reason);
+      const closed = reason instanceof CloseEvent;
+      observer.error(closed ? new Error(`The socket was closed: ${reason.reason || reason.code}`) : reason);
+    };
+    const unsubscribe = client.subscribe(params, {
+      next: (result) => {
+        askToSignIn(result.errors);
+        observer.next(result);
+      },
+      error,
+      complete: () => observer.complete(),
+    });
+    return { unsubscribe };
+  };
+  return { subscribe };
 }
 
 const plugins = [HISTORY_PLUGIN, explorerPlugin({ showAttribution: false })];

@@ -18,28 +18,31 @@ export function Corner({ account, demo, door }) {
 function SignedOut({ account, demo, door }) {
   const dialog = useRef(null);
   const [problem, setProblem] = useState(null);
+  const [asked, setAsked] = useState(false);
   const [busy, attempt] = useAttempt(setProblem);
-  const open = (said) => {
-    setProblem(said ?? null);
+  const open = (said = null, needed = false) => {
+    setProblem(said);
+    setAsked(needed);
     if (!dialog.current?.open) dialog.current?.showModal();
   };
   useEffect(() => {
-    door.open = open;
+    door.open = () => account.justLeft || open(null, true);
     account.comeBack().catch((error) => open(error.message));
     return () => (door.open = () => {});
   }, []);
-  const asDemo = () => attempt(() => account.signInAsDemo()).then((well) => well || open(null));
+  const asDemo = () => attempt(() => account.signInAsDemo()).then((error) => error && open(error.message));
+  const demoButton = demo && (
+    <button type="button" className="penstock-button penstock-primary" disabled={busy} onClick={asDemo}>
+      Sign in as demo
+    </button>
+  );
   return (
     <>
-      {demo && (
-        <button type="button" className="penstock-button penstock-primary" disabled={busy} onClick={asDemo}>
-          Sign in as demo
-        </button>
-      )}
+      {demoButton}
       <button
         type="button"
         className={`penstock-button ${demo ? "" : "penstock-primary"}`}
-        onClick={() => open(null)}
+        onClick={() => open()}
       >
         Sign in
       </button>
@@ -49,13 +52,23 @@ function SignedOut({ account, demo, door }) {
         aria-label="Sign in"
         onClick={(event) => event.target === dialog.current && dialog.current.close()}
       >
-        <Form account={account} close={() => dialog.current.close()} problem={problem} setProblem={setProblem} />
+        <Form
+          account={account}
+          close={() => dialog.current.close()}
+          problem={problem}
+          setProblem={setProblem}
+          quiet={Boolean(demo)}
+        >
+          {asked && <p className="penstock-note">This operation needs somebody who is signed in.</p>}
+          {demoButton}
+          {demo && <div className="penstock-or">or with an account of your own</div>}
+        </Form>
       </dialog>
     </>
   );
 }
 
-function Form({ account, close, problem, setProblem }) {
+function Form({ account, close, problem, setProblem, quiet, children }) {
   const [providers, setProviders] = useState([]);
   const [coded, setCoded] = useState(false);
   const [busy, attempt] = useAttempt(setProblem);
@@ -66,7 +79,7 @@ function Form({ account, close, problem, setProblem }) {
     event.preventDefault();
     const given = new FormData(event.currentTarget);
     attempt(() => account.signIn(given.get("email"), given.get("password"), given.get("totp"))).then(
-      (code) => code !== true && /FACTOR|TOTP/.test(code) && setCoded(true),
+      (error) => error?.code === "SECOND_FACTOR_REQUIRED" && setCoded(true),
     );
   };
   return (
@@ -77,6 +90,7 @@ function Form({ account, close, problem, setProblem }) {
           ×
         </button>
       </header>
+      {children}
       <label>
         E-mail
         <input name="email" type="email" autoComplete="username" required autoFocus />
@@ -88,7 +102,7 @@ function Form({ account, close, problem, setProblem }) {
       {coded && (
         <label>
           Code of your authenticator, or a recovery code
-          <input name="totp" autoComplete="one-time-code" autoFocus required />
+          <input name="totp" autoComplete="one-time-code" autoFocus />
         </label>
       )}
       {problem && (
@@ -96,7 +110,7 @@ function Form({ account, close, problem, setProblem }) {
           {problem}
         </p>
       )}
-      <button type="submit" className="penstock-button penstock-primary" disabled={busy}>
+      <button type="submit" className={`penstock-button ${quiet ? "" : "penstock-primary"}`} disabled={busy}>
         {busy ? "Signing in …" : "Sign in"}
       </button>
       {!coded && (
@@ -148,7 +162,7 @@ function SignedIn({ account, session }) {
   );
 }
 
-// [whether it runs, a function that runs it]: true when it went well, else the error's code.
+// [whether it runs, a function that runs it and gives the error, if any].
 function useAttempt(setProblem) {
   const [busy, setBusy] = useState(false);
   const attempt = async (work) => {
@@ -156,10 +170,10 @@ function useAttempt(setProblem) {
     setProblem(null);
     try {
       await work();
-      return true;
+      return null;
     } catch (error) {
       setProblem(error.message);
-      return error.code ?? "";
+      return error;
     } finally {
       setBusy(false);
     }
