@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import ColumnElement
@@ -13,7 +13,7 @@ from domain import secrets as named
 from domain.audit import Deed, record
 from domain.connectors.entities import Connector
 from domain.connectors.rules import origin_of
-from domain.connectors.secrets import FIELD_NAMES, Secrets, SecretsPatch
+from domain.connectors.secrets import FIELD_NAMES, Secrets, SecretsPatch, fields_of
 from domain.errors import InvalidInput
 from domain.identity import Viewer
 from domain.keyset import Keyset
@@ -80,7 +80,7 @@ def referred(stored: References, secrets: SecretsPatch, references: ReferencesPa
 
 def without(secrets: Secrets, references: References) -> Secrets:
     """The secrets that a connector keeps itself: those it does not refer to."""
-    whole = asdict(secrets)
+    whole = fields_of(secrets)
     for path in references:
         attribute, key = _place(path)
         if key is None:
@@ -93,7 +93,7 @@ def without(secrets: Secrets, references: References) -> Secrets:
 
 def filled(secrets: Secrets, references: References, values: Mapping[str, str]) -> Secrets:
     """The secrets with the values, by name, of what is referred to; a value that is missing is a stand-in."""
-    whole = asdict(secrets)
+    whole = fields_of(secrets)
     for field, name in references.items():
         attribute, key = _place(field)
         value = values.get(name, UNSEEN)
@@ -101,7 +101,7 @@ def filled(secrets: Secrets, references: References, values: Mapping[str, str]) 
             whole[attribute] = value
         else:
             whole[attribute] = {**whole[attribute], key: value}
-    return Secrets(**whole)
+    return Secrets(**whole, named=frozenset(values.values()))
 
 
 @dataclass(frozen=True, slots=True)

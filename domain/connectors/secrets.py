@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict
 from urllib.parse import quote, quote_plus
 from uuid import UUID
@@ -32,7 +32,7 @@ FIELD_NAMES = {
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Secrets:
-    """A connector's secrets in the clear; never printed."""
+    """A connector's secrets in the clear; never printed. `named` are those values that it refers to by a name."""
 
     api_key: str | None = None
     api_secret: str | None = None
@@ -42,6 +42,7 @@ class Secrets:
     password: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     query_parameters: Mapping[str, str] = field(default_factory=dict)
+    named: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:
         return f"Secrets({', '.join(secret_fields(self))})"
@@ -60,9 +61,14 @@ class SecretsPatch(TypedDict, total=False):
     query_parameters: Mapping[str, str | None] | None
 
 
+def fields_of(secrets: Secrets) -> dict[str, Any]:
+    """What the fields hold, by attribute."""
+    return {name: getattr(secrets, name) for name in FIELD_NAMES}
+
+
 def merged(secrets: Secrets, patch: SecretsPatch) -> Secrets:
     """The secrets after a patch."""
-    values = asdict(secrets)
+    values = fields_of(secrets)
     for name, value in patch.items():
         if value is None:
             values[name] = {} if name in ("headers", "query_parameters") else None
@@ -77,7 +83,7 @@ def merged(secrets: Secrets, patch: SecretsPatch) -> Secrets:
 def kept_fields(secrets: Secrets, patch: SecretsPatch) -> list[str]:
     """Names of what is set and a patch neither sets again nor clears, as `secret_fields` names it."""
     kept: dict[str, Any] = {}
-    for name, value in asdict(secrets).items():
+    for name, value in fields_of(secrets).items():
         if name not in patch:
             kept[name] = value
         elif isinstance(given := patch.get(name), Mapping):
@@ -88,7 +94,7 @@ def kept_fields(secrets: Secrets, patch: SecretsPatch) -> list[str]:
 def secret_fields(secrets: Secrets) -> list[str]:
     """Names of what is set, as clients see them: `apiKey`, `headers.X-Key`."""
     names = []
-    for name, value in asdict(secrets).items():
+    for name, value in fields_of(secrets).items():
         if isinstance(value, Mapping):
             names += [f"{FIELD_NAMES[name]}.{key}" for key in sorted(value)]
         elif value is not None:
@@ -98,7 +104,7 @@ def secret_fields(secrets: Secrets) -> list[str]:
 
 def seal_secrets(vault: Vault, connector_id: UUID, secrets: Secrets) -> bytes | None:
     """Encrypt for this connector alone; None when nothing is set."""
-    values = {name: value for name, value in asdict(secrets).items() if value}
+    values = {name: value for name, value in fields_of(secrets).items() if value}
     return vault.seal(json.dumps(values).encode(), connector_id.bytes) if values else None
 
 
@@ -127,7 +133,8 @@ def masked(text: str, secrets: Secrets) -> str:
 def credential_forms(secrets: Secrets) -> list[str]:
     """Texts that no frame may show, longest first: what opens a door, of at least 8 characters.
 
-    Parameters, user names and headers that only describe a request are left out: they are words of the data too.
+    Parameters, user names and headers that only describe a request are left out, unless they are named secrets: they
+    are words of the data too.
     """
     headers = {
         name: value for name, value in secrets.headers.items() if name.lower() not in _PLAIN_HEADERS
@@ -145,8 +152,8 @@ def _basic(secrets: Secrets) -> str:
 
 
 def _forms(secrets: Secrets) -> set[str]:
-    values: list[str] = [_basic(secrets)]
-    for value in asdict(secrets).values():
+    values: list[str] = [_basic(secrets), *secrets.named]
+    for value in fields_of(secrets).values():
         values += value.values() if isinstance(value, Mapping) else [value or ""]
     secret = [value for value in values if len(value) >= _SHORTEST_MASKED]
     return {
