@@ -43,6 +43,7 @@ async def _run() -> list[Figure]:
         reader, writer = await asyncio.open_connection("127.0.0.1", service.service.port)
         body = orjson.dumps({"query": QUERY})
         head = "POST /graphql HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+        head += f"authorization: Bearer {service.service.token}\r\n"
         request = head.encode() + b"content-length: %d\r\n\r\n" % len(body) + body
 
         async def ask() -> None:

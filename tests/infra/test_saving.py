@@ -182,7 +182,9 @@ async def test_surrogates_over_http_and_socket_are_refused_and_nothing_breaks(
     body = body.replace('"BTC-USDT"', '"BTC\\ud800"')
     async with httpx.AsyncClient() as client:
         response = await client.post(
-            f"{service.url}/graphql", content=body, headers={"content-type": "application/json"}
+            f"{service.url}/graphql",
+            content=body,
+            headers={"content-type": "application/json"} | service.credential,
         )
     assert response.status_code == 400
     async with talking(service) as wire:

@@ -21,8 +21,8 @@ async def test_a_stop_ends_every_socket_and_stream_at_once(
         wires = []
         for _ in range(SOCKETS):
             wire = await stack.enter_async_context(dialling(service.url, "graphql-transport-ws"))
-            await wire.send(type="connection_init")
-            assert await wire.recv() == {"type": "connection_ack"}
+            await wire.send(type="connection_init", payload=service.credential)
+            assert (await wire.recv())["type"] == "connection_ack"
             await wire.subscribe("1", FOLLOW)
             assert (await wire.recv())["type"] == "next"
             wires.append(wire)
@@ -54,7 +54,7 @@ async def streamed(service: Service, begun: asyncio.Semaphore) -> str:
             "POST",
             f"{service.url}/graphql",
             json={"query": FOLLOW},
-            headers={"accept": "text/event-stream"},
+            headers={"accept": "text/event-stream"} | service.credential,
         ) as answer,
     ):
         text = ""

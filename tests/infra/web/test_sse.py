@@ -64,17 +64,20 @@ class Events:
 
 
 @asynccontextmanager
-async def listening(url: str, query: str, **variables: Any) -> AsyncIterator[Events]:
+async def listening(where: Service | str, query: str, **variables: Any) -> AsyncIterator[Events]:
+    url, headers = where, EVENTS
+    if isinstance(where, Service):
+        url, headers = where.url, EVENTS | where.credential
     body = {"query": query, "variables": variables}
     async with (
         httpx.AsyncClient(timeout=PATIENCE_SECONDS) as client,
-        client.stream("POST", f"{url}/graphql", json=body, headers=EVENTS) as response,
+        client.stream("POST", f"{url}/graphql", json=body, headers=headers) as response,
     ):
         yield Events(response)
 
 
 async def test_queries_and_mutations_are_one_event_and_complete(service: Service) -> None:
-    async with listening(service.url, "{ __typename }") as events:
+    async with listening(service, "{ __typename }") as events:
         assert events.response.status_code == 200
         assert events.response.headers["content-type"].startswith("text/event-stream")
         assert await events.next() == ("next", {"data": {"__typename": "Query"}})
@@ -84,7 +87,7 @@ async def test_queries_and_mutations_are_one_event_and_complete(service: Service
 
 async def test_subscriptions_send_events_as_they_come(service: Service) -> None:
     connector = await new_connector(service)
-    async with listening(service.url, FOLLOW, filter={"connectorIds": [connector]}) as events:
+    async with listening(service, FOLLOW, filter={"connectorIds": [connector]}) as events:
         kind, first = await events.next()
         assert (kind, first["data"]["messages"]["messages"]) == ("next", [])
         for number in range(20):
@@ -97,7 +100,7 @@ async def test_subscriptions_send_events_as_they_come(service: Service) -> None:
         assert seen == list(range(20))
     cursor = first["data"]["messages"]["cursor"]
     variables = {"filter": {"connectorIds": [connector]}, "after": cursor}
-    async with listening(service.url, FOLLOW, **variables) as events:
+    async with listening(service, FOLLOW, **variables) as events:
         kind, event = await events.next()
         assert numbers(event["data"]["messages"]["messages"]) == list(range(20))
 
@@ -108,7 +111,7 @@ async def test_data_with_line_breaks_stays_one_event(service: Service) -> None:
     async with (
         Exchange() as exchange,
         running(service, url=exchange.url, mapping={"instrument": "s"}) as connector,
-        listening(service.url, query, filter={"connectorIds": [connector]}) as events,
+        listening(service, query, filter={"connectorIds": [connector]}) as events,
     ):
         await events.next()
         await exchange.send(frame, frame)
@@ -128,7 +131,7 @@ async def test_data_with_line_breaks_stays_one_event(service: Service) -> None:
 async def test_a_subscription_that_cannot_start_says_why_and_completes(
     service: Service, variables: dict[str, Any], words: str
 ) -> None:
-    async with listening(service.url, FOLLOW, **variables) as events:
+    async with listening(service, FOLLOW, **variables) as events:
         kind, event = await events.next()
         assert kind == "next"
         (error,) = event["errors"]
@@ -150,7 +153,9 @@ async def test_documents_that_are_none_are_refused_before_any_event(service: Ser
 async def test_a_subscription_without_the_means_to_stream_is_refused(service: Service) -> None:
     async with httpx.AsyncClient() as client:
         response = await client.post(
-            f"{service.url}/graphql", json={"query": FOLLOW}, headers={"accept": "application/json"}
+            f"{service.url}/graphql",
+            json={"query": FOLLOW},
+            headers={"accept": "application/json"} | service.credential,
         )
     assert response.status_code == 406
     assert "text/event-stream" in response.json()["errors"][0]["message"]
@@ -159,7 +164,7 @@ async def test_a_subscription_without_the_means_to_stream_is_refused(service: Se
 async def test_leaving_frees_the_subscription_though_nothing_comes(service: Service) -> None:
     await eventually(lambda: nobody(service))
     connector = await new_connector(service)
-    async with listening(service.url, FOLLOW, filter={"connectorIds": [connector]}) as events:
+    async with listening(service, FOLLOW, filter={"connectorIds": [connector]}) as events:
         await events.next()
         assert await subscribers(service) == 1
     await eventually(lambda: nobody(service))
