@@ -36,6 +36,8 @@ class Service:
         self.port = 0
         self.token = ""
         self._data_dir = data_dir
+        # Many tests share a process and an address, and would use up each other's rates.
+        settings = {"rate_limits": False} | settings
         self._settings = settings
         self._command = [str(Path(sys.executable).with_name("penstock")), command, *arguments]
         if command in ("up", "serve"):

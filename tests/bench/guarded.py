@@ -126,6 +126,7 @@ def _server(environment: Mapping[str, str], *arguments: str) -> Iterator[int]:
         env={**os.environ, **environment},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     )
     assert process.stdin
     assert process.stdout

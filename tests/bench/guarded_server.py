@@ -10,7 +10,7 @@ from uuid import UUID
 import uvloop
 
 from domain.identity import ALL, Act, Viewer
-from infra import app
+from infra import app, logs
 from infra.identity import identity
 from infra.parts import shared_parts
 from infra.postgres.tenancy import Bound, Tenancy
@@ -33,6 +33,7 @@ class Open(Tenancy):
 async def main(mode: str, user: str, workspace: str) -> None:
     """Print the port, and serve until stdin ends."""
     settings = load_settings(rate_limits=mode == "guarded")
+    logs.configure(settings.log_level, settings.log_format, settings.slow_operation_ms)
     async with AsyncExitStack() as stack:
         listener = listen("127.0.0.1", 0)
         stack.callback(listener.close)
