@@ -1,5 +1,6 @@
 """The audit, for those who may read it, and for everybody what they did themselves."""
 
+import json
 from typing import Annotated
 
 import strawberry
@@ -98,8 +99,11 @@ def actor_of(root: strawberry.Parent[AuditEvent]) -> AuditEvent:
 
 
 def changes_of(root: strawberry.Parent[AuditEvent]) -> list[audit.Change]:
-    """The changed fields."""
-    return [audit.Change(**change) for change in root.changes]
+    """The changed fields, their values as JSON text."""
+    return [
+        audit.Change(change["field"], _text(change["before"]), _text(change["after"]))
+        for change in root.changes
+    ]
 
 
 def hash_of(root: strawberry.Parent[AuditEvent]) -> str:
@@ -125,6 +129,10 @@ async def visible(context: Context, id: str) -> AuditEvent | None:
     there = await context_of(context, event.workspace_id)
     may = there is not None and there.viewer.may(Permission.READ_AUDIT)
     return event if may else None
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else json.dumps(value)
 
 
 def _asked(filter: AuditEventFilter | None) -> audit.AuditFilter:

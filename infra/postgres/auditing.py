@@ -21,7 +21,6 @@ ACT = "act"
 _TOUCHES = "touches"
 _WRITTEN = "written"
 _TABLE: Any = AuditEvent.__table__  # type: ignore[attr-defined]
-_BEGINNERS = (User, SessionRecord)
 _clock = SystemClock()
 _ids = RandomIds()
 
@@ -211,17 +210,28 @@ def _touch(session: Session, entity: Any, how: str) -> list[Touch]:
             )
     if how == "dirty" and not changes:
         return []
-    begins = how == "new" and isinstance(entity, _BEGINNERS)
+    within = session.get_nested_transaction()
+    if how == "new" and isinstance(entity, SessionRecord):
+        return [_sign_in(entity, within)]
     return [
         Touch(
             subject.type,
             _text(getattr(entity, subject.key, None)),
             _uuid(getattr(entity, subject.workspace or "", None)),
             changes,
-            session.get_nested_transaction(),
-            user_id=(entity.id if isinstance(entity, User) else entity.user_id) if begins else None,
+            within,
+            user_id=entity.id if how == "new" and isinstance(entity, User) else None,
         )
     ]
+
+
+def _sign_in(record: SessionRecord, within: SessionTransaction | None) -> Touch:
+    """A session that begins is told as its user's: they signed in."""
+    begun = {"session": str(record.id), "method": record.method.value}
+    changes: dict[tuple[object, str], Change] = {
+        (record.id, name): Change(name, None, value) for name, value in begun.items()
+    }
+    return Touch("User", str(record.user_id), None, changes, within, record.user_id)
 
 
 def _values(state: Any, key: str, how: str) -> tuple[object, object]:

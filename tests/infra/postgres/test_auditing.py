@@ -42,6 +42,13 @@ def act(action: str = "doThing", *, user_id: UUID | None = OWNER_ID, **origin: A
     return Act(Caller(viewer, "req-1", "192.0.2.7", "curl/8", **origin), action)
 
 
+def signed_in(user_id: UUID) -> SessionRecord:
+    return SessionRecord(
+        id=new_id(), user_id=user_id, method=SignInMethod.PASSWORD, created_at=NOW,
+        last_used_at=NOW, expires_at=NOW,
+    )  # fmt: skip
+
+
 async def events(database: Database) -> list[AuditEvent]:
     async with database.read() as session:
         return list(await session.exec(select(AuditEvent).order_by(AuditEvent.id)))  # type: ignore[arg-type]
@@ -140,18 +147,15 @@ async def test_secrets_and_personal_data_are_never_in_an_event(database: Databas
 
 
 async def test_bookkeeping_makes_no_events(database: Database) -> None:
-    signed_in = SessionRecord(
-        id=new_id(), user_id=OWNER_ID, method=SignInMethod.PASSWORD, created_at=NOW,
-        last_used_at=NOW, expires_at=NOW,
-    )  # fmt: skip
-    await save(database, signed_in)
+    record = signed_in(OWNER_ID)
+    await save(database, record)
     doing = act()
     async with database.write({ACT: doing}) as session:
         session.add(SignInAttempts(key=b"1" * 32, failures=1, last_failure_at=NOW))
-        (await session.get_one(SessionRecord, signed_in.id)).last_used_at = NOW.replace(hour=13)
+        (await session.get_one(SessionRecord, record.id)).last_used_at = NOW.replace(hour=13)
         (await session.get_one(Workspace, HOME_WORKSPACE_ID)).version += 1
         await session.exec(
-            update(SessionRecord).values(last_used_at=NOW).where(SessionRecord.id == signed_in.id)  # type: ignore[arg-type]
+            update(SessionRecord).values(last_used_at=NOW).where(SessionRecord.id == record.id)  # type: ignore[arg-type]
         )
     assert await events(database) == []
     assert doing.trail.written == []
@@ -196,7 +200,11 @@ async def test_who_registers_or_signs_in_is_who_they_turn_out_to_be(database: Da
         session.add(person)
     async with database.write({ACT: act("resetPassword", user_id=None)}) as session:
         session.add(Credential(user_id=person.id, password_hash="x"))
-    registered, reset = await events(database)
+    async with database.write({ACT: act("signIn", user_id=None)}) as session:
+        session.add(signed_in(person.id))
+    registered, reset, entered = await events(database)
+    assert (entered.user_id, entered.subject_id) == (person.id, str(person.id))
+    assert list(changes(entered)) == ["session", "method"]
     assert (registered.user_id, registered.chain) == (person.id, ACCOUNTS_CHAIN)
     assert (reset.user_id, reset.subject_id) == (None, str(person.id))
 
