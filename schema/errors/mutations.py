@@ -53,7 +53,8 @@ def _named(info: strawberry.Info, error: errors.DomainError) -> Error | None:
     for member in union.types:
         origin = member.extensions["strawberry-definition"].origin
         if issubclass(origin, Error) and type(error) is origin.__source__:
-            return origin.of(error)
+            refusal: Error = origin.of(error)
+            return refusal
     return None
 
 
