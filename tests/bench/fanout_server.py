@@ -14,7 +14,7 @@ from uuid import UUID
 import uvloop
 from strawberry.asgi import GraphQL
 
-from domain.identity import Viewer
+from domain.identity import Caller, Permission, Viewer
 from domain.messages import Message, MessageFilter
 from domain.positions import Minter, Position
 from infra.realtime.announcement import Announcement, Row
@@ -31,6 +31,7 @@ from infra.web.metrics import Metrics
 from infra.web.operations import Operations
 from infra.web.server import serving
 from infra.web.websocket import WebSocketEndpoint
+from resolvers.context import Context
 from schema.root import schema
 from tests.factories import HOME_WORKSPACE_ID
 from tests.infra.web.serving import Anybody
@@ -156,17 +157,21 @@ async def main(mode: str) -> None:
 
     board = StatusBoard(no_statuses)
     services: Any = SimpleNamespace(feed=Feed(hub, board, clock, lambda _: archive))
-    context: Any = SimpleNamespace(
-        viewer=Viewer(HOME_WORKSPACE_ID), services=services, request_id="bench"
-    )
+    viewer = Viewer(HOME_WORKSPACE_ID, permissions=frozenset({Permission.READ_DATA}))
+    context = Context(Caller(viewer, "bench"), services)
     application: Any
     if mode == "penstock":
         core = schema._schema
         shares = Shares(outbox_events=1024, outbox_bytes=8 << 20)
         operations = Operations(
-            core, Documents(core), lambda _: context, shares, ErrorFormatter(), Metrics()
+            core,
+            Documents(core),
+            lambda caller: Context(caller, services),
+            shares,
+            ErrorFormatter(),
+            Metrics(),
         )
-        application = WebSocketEndpoint(operations, Entrance(Anybody(context.viewer)))
+        application = WebSocketEndpoint(operations, Entrance(Anybody(viewer)))
     elif mode == "strawberry":
 
         class Handler(GraphQL[Any, Any]):

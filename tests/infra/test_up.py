@@ -1,5 +1,6 @@
 """The README's first command, as a process: it serves, says plainly why it cannot, drains, and survives being killed."""
 
+import asyncio
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from pathlib import Path
 import httpx
 
 from tests.documents import ROOT, examples
+from tests.signing_in import signed_in
 
 PENSTOCK = str(Path(sys.executable).parent / "penstock")
 READY = re.compile(r"Penstock is ready: http://(127\.0\.0\.1:\d+)/graphql")
@@ -49,21 +51,26 @@ def running(directory: Path, *options: str) -> Iterator[tuple[subprocess.Popen[b
         process.wait()
 
 
-def asked(address: str, query: str) -> dict[str, object]:
-    answer = httpx.post(f"{address}/graphql", json={"query": query}, timeout=20)
+def credential(directory: Path) -> dict[str, str]:
+    """What the user of the data directory shows: the demo's, while there is one."""
+    return {"authorization": f"Bearer {asyncio.run(signed_in(directory / 'data', {}))}"}
+
+
+def asked(address: str, query: str, headers: dict[str, str]) -> dict[str, object]:
+    answer = httpx.post(f"{address}/graphql", json={"query": query}, headers=headers, timeout=20)
     result: dict[str, object] = answer.json()
     assert "errors" not in result, result
     assert isinstance(result["data"], dict)
     return result["data"]
 
 
-def first_batch(address: str, subscription: str) -> dict[str, object]:
+def first_batch(address: str, subscription: str, headers: dict[str, str]) -> dict[str, object]:
     """The first event that holds messages."""
     with httpx.stream(
         "POST",
         f"{address}/graphql",
         json={"query": subscription},
-        headers={"accept": "text/event-stream"},
+        headers={"accept": "text/event-stream"} | headers,
         timeout=30,
     ) as events:
         for line in events.iter_lines():
@@ -105,8 +112,9 @@ def test_a_spoilt_key_file_is_no_bug(place: Path) -> None:
 def test_the_demo_runs_the_readme_and_drains_on_a_signal(place: Path) -> None:
     query, subscription = examples(ROOT / "README.md")
     with running(place, "--demo") as (process, address):
-        assert first_batch(address, subscription.text)["cursor"]
-        assert asked(address, query.text)["messages"]["edges"]  # type: ignore[index]
+        headers = credential(place)
+        assert first_batch(address, subscription.text, headers)["cursor"]
+        assert asked(address, query.text, headers)["messages"]["edges"]  # type: ignore[index]
         assert httpx.get(f"{address}/readyz", timeout=10).status_code == 200
 
         port = address.rpartition(":")[2]
@@ -129,11 +137,12 @@ def test_a_killed_one_starts_again_without_help_and_has_what_it_stored(place: Pa
     query = "{ messages(first: 1, order: OLDEST_FIRST) { edges { node { id } } } }"
     _, subscription = examples(ROOT / "README.md")
     with running(place, "--demo") as (process, address):
-        first_batch(address, subscription.text)
-        before = asked(address, query)
+        headers = credential(place)
+        first_batch(address, subscription.text, headers)
+        before = asked(address, query, headers)
         process.kill()
     with running(place) as (_, address):
-        assert asked(address, query) == before
+        assert asked(address, query, headers) == before
 
 
 def test_serve_does_not_migrate_and_says_so(tmp_path: Path, empty_database_url: str) -> None:

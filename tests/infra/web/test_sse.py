@@ -12,7 +12,7 @@ import pytest
 from starlette.requests import Request as HttpRequest
 from starlette.types import Receive, Scope, Send
 
-from domain.identity import Caller, Viewer
+from domain.identity import Caller, Permission, Viewer
 from domain.positions import Position
 from infra.realtime.sharing import Shares
 from infra.realtime.statuses import StatusBoard
@@ -24,6 +24,7 @@ from infra.web.errors import ErrorFormatter
 from infra.web.metrics import Metrics
 from infra.web.operations import Operations, Request
 from infra.web.sse import Listener, event_stream
+from resolvers.context import Context
 from schema.root import schema
 from tests.infra.clients import FOLLOW, eventually, new_connector, numbers, running, save, ticks
 from tests.infra.exchange import Exchange
@@ -33,6 +34,7 @@ from tests.service import Service
 
 EVENTS = {"accept": "text/event-stream"}
 PATIENCE_SECONDS = 30.0
+READER = Viewer(WORKSPACE, permissions=frozenset({Permission.READ_DATA}))
 
 
 class Events:
@@ -185,12 +187,12 @@ async def subscribers(service: Service) -> int:
 async def in_process(world: World) -> AsyncIterator[str]:
     """The stream of a world in memory, as SSE on a real port and kept alive often."""
     feed = Feed(world.hub, StatusBoard(nothing_stored), StillClock(), world.seen_by)
-    context: Any = SimpleNamespace(viewer=Viewer(WORKSPACE), services=SimpleNamespace(feed=feed))
+    services: Any = SimpleNamespace(feed=feed)
     graphql_schema: Any = schema._schema
     operations = Operations(
         graphql_schema,
         Documents(graphql_schema),
-        lambda _: context,
+        lambda caller: Context(caller, services),
         Shares(outbox_events=16, outbox_bytes=1 << 20),
         ErrorFormatter(),
         Metrics(),
@@ -198,7 +200,7 @@ async def in_process(world: World) -> AsyncIterator[str]:
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         body = await HttpRequest(scope, receive).json()
-        caller = Caller(Viewer(WORKSPACE), "request")
+        caller = Caller(READER, "request")
         prepared = operations.prepare(Request(body["query"], None, body["variables"]), caller)
         listener = Listener(operations, prepared, Entrance(Anybody()), Admission(), scope)
         await event_stream(listener, 0.05)(scope, receive, send)

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
-from domain.identity import Viewer
+from domain.identity import Permission, Viewer
 from infra.realtime.sharing import Shares
 from infra.realtime.statuses import StatusBoard
 from infra.realtime.streams import Feed
@@ -21,6 +21,7 @@ from infra.web.metrics import Metrics
 from infra.web.operations import Operations
 from infra.web.server import serving
 from infra.web.websocket import WebSocketEndpoint
+from resolvers.context import Context
 from schema.root import schema
 from tests.infra.realtime.world import WORKSPACE, StillClock, World
 from tests.infra.web.serving import Anybody
@@ -39,12 +40,18 @@ async def following(first: bytes, *then: bytes) -> AsyncIterator[Shares]:
     """A service at full speed, and a client that says this much and does no more."""
     world, shares, metrics = World(), Shares(outbox_events=64, outbox_bytes=1 << 20), Metrics()
     feed = Feed(world.hub, StatusBoard(nothing), StillClock(), world.seen_by)
-    context: Any = SimpleNamespace(viewer=Viewer(WORKSPACE), services=SimpleNamespace(feed=feed))
+    services: Any = SimpleNamespace(feed=feed)
+    reader = Viewer(WORKSPACE, permissions=frozenset({Permission.READ_DATA}))
     graphql: Any = schema._schema
     operations = Operations(
-        graphql, Documents(graphql), lambda _: context, shares, ErrorFormatter(), metrics
+        graphql,
+        Documents(graphql),
+        lambda caller: Context(caller, services),
+        shares,
+        ErrorFormatter(),
+        metrics,
     )
-    entrance = Entrance(Anybody())
+    entrance = Entrance(Anybody(reader))
     http = GraphQLEndpoint(operations, entrance, metrics, stall_seconds=0.5)
     sockets = WebSocketEndpoint(operations, entrance)
 
