@@ -7,7 +7,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.connectors.entities import Connector
-from domain.identity import Member, Workspace, privacy
+from domain.identity import Member, Role, Workspace, privacy
 
 
 @privacy.exports("connectors")
@@ -15,7 +15,8 @@ async def _connectors(session: AsyncSession, user_id: UUID) -> Any:
     personal = (
         select(col(Workspace.id))
         .join(Member, col(Member.workspace_id) == col(Workspace.id))
-        .where(col(Member.user_id) == user_id, col(Workspace.personal))
+        .where(col(Member.user_id) == user_id, col(Member.role) == Role.OWNER)
+        .where(col(Workspace.personal))
     )
     columns = (
         "id", "name", "url", "protocol", "venue", "enabled", "method", "body",
