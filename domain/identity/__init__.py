@@ -65,7 +65,7 @@ from domain.identity.members import (
     transfer_ownership,
     users_by_ids,
 )
-from domain.identity.permissions import ALL, PERMISSIONS, Permission, Role
+from domain.identity.permissions import ALL, OPEN_OPERATIONS, PERMISSIONS, Permission, Role
 from domain.identity.ports import AuditLog, Databases, Mail, Mailer, PasswordHasher
 from domain.identity.refusals import (
     AlreadyMember,
@@ -115,6 +115,7 @@ __all__ = [
     "ALL",
     "INVITATION_LIFETIME",
     "NEVER_FOR_KEYS",
+    "OPEN_OPERATIONS",
     "PERMISSIONS",
     "Access",
     "AccessToken",

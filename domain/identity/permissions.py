@@ -52,3 +52,18 @@ PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = {
     Role.ADMIN: _ADMIN,
     Role.OWNER: ALL,
 }
+
+OPEN_OPERATIONS: Final = frozenset(
+    {
+        "signInProviders",
+        "register",
+        "verifyEmail",
+        "resendVerification",
+        "signIn",
+        "refreshSession",
+        "exchangeSignInCode",
+        "requestPasswordReset",
+        "resetPassword",
+    }
+)
+"""Root fields for callers who are not signed in; a test holds all others to refusing them."""

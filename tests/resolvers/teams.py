@@ -1,5 +1,6 @@
 """People with real rights: users, workspaces that they share, and their viewers as signing in computes them."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -7,7 +8,9 @@ from uuid import UUID
 from domain.identity import (
     Act,
     Caller,
+    Credential,
     Group,
+    Permission,
     Role,
     User,
     Viewer,
@@ -18,7 +21,7 @@ from domain.identity import (
 )
 from resolvers import ids
 from tests import factories
-from tests.doors import Mailbox
+from tests.doors import CHEAP, Mailbox
 from tests.resolvers.world import World
 
 
@@ -54,11 +57,12 @@ async def stored(world: World, thing: Any) -> Any:
 async def user(world: World, **values: Any) -> User:
     """A user with the personal workspace that everybody has."""
     made = factories.user(**values)
+    credential = Credential(user_id=made.id, password_hash=await CHEAP.hash("a password of theirs"))
     personal = factories.workspace(name="Personal", personal=True)
     async with world.database.write() as session:
         session.add_all([made, personal])
         await session.flush()
-        session.add(factories.member(personal.id, made.id))
+        session.add_all([factories.member(personal.id, made.id), credential])
     return made
 
 
@@ -121,3 +125,18 @@ def mailbox(world: World) -> Mailbox:
     post = world.services.door.post
     assert isinstance(post, Mailbox)
     return post
+
+
+async def new_key_viewer(world: World, team: Team, permissions: Collection[Permission]) -> Viewer:
+    """The viewer of a new API key of the team's owner."""
+    owner = team.viewers[Role.OWNER].user_id
+    assert owner is not None
+    text = f"penstock_test_{factories.new_id().hex}"
+    key = factories.api_key(
+        team.workspace.id,
+        owner,
+        key_hash=token_hash(text),
+        permissions=[permission.value for permission in permissions],
+    )
+    await stored(world, key)
+    return await with_key(world, text)

@@ -100,11 +100,11 @@ class World:
     changes: Changes
     said: list[str] = field(default_factory=list)
 
-    def context(self, viewer: Viewer = VIEWER) -> Context:
+    def context(self, viewer: Viewer | None = VIEWER) -> Context:
         return self.services.context(Caller(viewer, "request-1"))
 
     async def answer(
-        self, document: str, viewer: Viewer = VIEWER, **variables: Any
+        self, document: str, viewer: Viewer | None = VIEWER, **variables: Any
     ) -> tuple[Any, list[Any]]:
         """Data and errors as a client reads them; errors as (message, extensions), masked where they must be."""
         result = await schema.execute(document, variables, context_value=self.context(viewer))
@@ -113,14 +113,14 @@ class World:
         self.said.append(body.decode())
         return json.loads(body)["data"], errors
 
-    async def ask(self, document: str, viewer: Viewer = VIEWER, **variables: Any) -> Any:
+    async def ask(self, document: str, viewer: Viewer | None = VIEWER, **variables: Any) -> Any:
         """The data of an operation without errors."""
         data, errors = await self.answer(document, viewer, **variables)
         assert errors == []
         return data
 
     async def refused(
-        self, document: str, viewer: Viewer = VIEWER, **variables: Any
+        self, document: str, viewer: Viewer | None = VIEWER, **variables: Any
     ) -> dict[str, Any]:
         """The extensions of the operation's only error."""
         _, errors = await self.answer(document, viewer, **variables)
