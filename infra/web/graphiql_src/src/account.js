@@ -2,7 +2,6 @@
 const KEY = "penstock.session";
 const VERIFIER = "penstock.verifier";
 const EARLY_MS = 60_000;
-const LEAVING_MS = 5_000;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 const SESSION = "... on Session { accessToken refreshToken expiresAt user { email name } }";
@@ -22,7 +21,6 @@ export class Account {
   #session = null;
   #renewing = null;
   #timer = 0;
-  #leftAt = -Infinity;
   #listeners = new Set();
   #tabs = "BroadcastChannel" in globalThis ? new BroadcastChannel("penstock.session") : null;
 
@@ -82,14 +80,8 @@ export class Account {
     await this.#exchange({ code: fragment.get("code"), ...(verifier ? { verifier } : {}) });
   }
 
-  // Whether the person signed out by themselves just now, rather than being told that they must sign in.
-  get justLeft() {
-    return Date.now() - this.#leftAt < LEAVING_MS;
-  }
-
   async signOut() {
     const token = await this.token();
-    this.#leftAt = Date.now();
     this.#keep(null);
     if (token) await this.#ask(SIGN_OUT, { input: {} }, token).catch(() => {});
   }

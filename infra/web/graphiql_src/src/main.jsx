@@ -48,7 +48,11 @@ account.subscribe(() => {
   before = now;
 });
 
-const send = createGraphiQLFetcher({ url: endpoint.href, fetch: account.fetch });
+const send = createGraphiQLFetcher({
+  url: endpoint.href,
+  fetch: account.fetch,
+  enableIncrementalDelivery: false,
+});
 const anonymous = (errors) => errors?.some?.(({ extensions }) => extensions?.code === "UNAUTHENTICATED");
 const askToSignIn = (errors) => anonymous(errors) && !account.current() && door.open();
 
@@ -68,14 +72,15 @@ function isSubscription({ operationName }, document) {
 // The toolkit's own way over a socket leaves a rejected promise behind for every refused subscription.
 function followed(params) {
   const subscribe = (observer) => {
+    const began = account.current(); // who signed out since then need not be told
     const error = (reason) => {
-      askToSignIn(reason);
+      if (!began) askToSignIn(reason);
       const closed = reason instanceof CloseEvent;
       observer.error(closed ? new Error(`The socket was closed: ${reason.reason || reason.code}`) : reason);
     };
     const unsubscribe = client.subscribe(params, {
       next: (result) => {
-        askToSignIn(result.errors);
+        if (!began) askToSignIn(result.errors);
         observer.next(result);
       },
       error,

@@ -26,7 +26,7 @@ function SignedOut({ account, demo, door }) {
     if (!dialog.current?.open) dialog.current?.showModal();
   };
   useEffect(() => {
-    door.open = () => account.justLeft || open(null, true);
+    door.open = () => open(null, true);
     account.comeBack().catch((error) => open(error.message));
     return () => (door.open = () => {});
   }, []);
