@@ -19,6 +19,8 @@ REFRESH_AFTER = timedelta(minutes=1)
 """How long a process may sign with a key that another one retired."""
 ASK_AGAIN_AFTER = timedelta(seconds=5)
 """How long the database is spared of questions for keys that nobody has."""
+KEY_LIFETIME = timedelta(days=90)
+"""How long a key signs before a new one takes its place by itself."""
 _LOCK = 0x50656E53746B  # one starter at a time makes the first key
 
 
@@ -73,10 +75,19 @@ class SharedSecret:
 
 
 @dataclass(frozen=True, slots=True)
+class _Signer:
+    """A key with its private half, and since when there is one."""
+
+    kid: str
+    key: OKPKey
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class _Ring:
     """The keys as last read: the one that signs, and all that verify with their ends."""
 
-    signing: tuple[str, OKPKey] | None
+    signer: _Signer | None
     verifying: dict[str, tuple[OKPKey, datetime | None]]
     read_at: datetime
 
@@ -100,24 +111,22 @@ class KeyPairs:
         self._reading = asyncio.Lock()
 
     async def start(self) -> None:
-        """Read the keys; make the first one when there is none that can be opened."""
-        ring = await self._read()
-        if ring.signing is None:
-            await self._make(replace=False)
+        """Read the keys; make one when there is none that can be opened, or only an old one."""
+        await self.current()
 
     async def rotate(self) -> str | None:
         """Make a new key to sign with; the old ones only verify from now on."""
-        return await self._make(replace=True)
+        return await self._make(after=self._clock.now())
 
     async def current(self) -> tuple[str, KeyBase]:
         """The key to sign with, at most a minute behind what other processes did."""
-        ring = await self._fresh(REFRESH_AFTER)
-        if ring.signing is None:
-            await self.start()
+        ring, too_old = await self._fresh(REFRESH_AFTER), self._clock.now() - KEY_LIFETIME
+        if ring.signer is None or ring.signer.since <= too_old:
+            await self._make(after=too_old)
             ring = await self._fresh(REFRESH_AFTER)
-        if ring.signing is None:
+        if ring.signer is None:
             raise RuntimeError("there is no key to sign tokens with")
-        return ring.signing
+        return ring.signer.kid, ring.signer.key
 
     async def of(self, kid: str) -> KeyBase | None:
         """The key that verifies; an unknown one is looked for in the database, now and then."""
@@ -156,13 +165,13 @@ class KeyPairs:
             )
             stored = rows.all()
         self._ring = _Ring(
-            signing=next((key for row in stored if (key := self._opened(row))), None),
+            signer=next((signer for row in stored if (signer := self._opened(row))), None),
             verifying={row.id: (OKPKey.import_key(row.public), row.expires_at) for row in stored},
             read_at=now,
         )
         return self._ring
 
-    def _opened(self, row: SigningKey) -> tuple[str, OKPKey] | None:
+    def _opened(self, row: SigningKey) -> _Signer | None:
         if row.retired_at is not None:
             return None
         try:
@@ -170,9 +179,10 @@ class KeyPairs:
         except ValueError as error:
             logger.warning("The signing key {} cannot be opened: {}", row.id, error)
             return None
-        return row.id, OKPKey.import_key(private)
+        return _Signer(row.id, OKPKey.import_key(private), row.created_at)
 
-    async def _make(self, *, replace: bool) -> str:
+    async def _make(self, *, after: datetime) -> str:
+        """Have a key that was made after this time; its id."""
         now = self._clock.now()
         async with self._database.write() as session:
             await session.scalar(select(func.pg_advisory_xact_lock(_LOCK)))
@@ -183,8 +193,9 @@ class KeyPairs:
                 )
             )
             live = [row for row in rows if self._opened(row) is not None]
-            if live and not replace:  # another process was first
-                kid = live[0].id
+            young = [row for row in live if row.created_at > after]
+            if young:  # another process was first
+                kid = young[0].id
             else:
                 for row in live:
                     row.retired_at, row.expires_at = now, now + self._grace

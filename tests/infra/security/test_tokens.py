@@ -220,6 +220,23 @@ async def test_a_rotated_key_verifies_until_its_last_token_has_ended(
     assert await refusal(issuer, late) == "access token not valid"
 
 
+async def test_a_key_gives_way_by_itself_when_it_is_old(
+    issuer: AccessTokens, keys: KeyPairs, clock: FixedClock
+):
+    first, _ = await issuer.issue(uuid4(), uuid4())
+    clock.advance(days=89)
+    again, _ = await issuer.issue(uuid4(), uuid4())
+    clock.advance(days=1)
+    processes = [issuer, issuer, issuer]
+    issued = await asyncio.gather(*(one.issue(uuid4(), uuid4()) for one in processes))
+    kids = [parts(token)[0]["kid"] for token in (first, again, *(new for new, _ in issued))]
+    assert kids[0] == kids[1]
+    assert kids[0] not in kids[2:]
+    assert len(set(kids[2:])) == 1
+    assert isinstance(await issuer.verify(issued[0].token), Claims)
+    assert isinstance(await keys.of(kids[0]), OKPKey)
+
+
 async def test_unknown_keys_are_looked_up_now_and_then_only(database_url: str, clock: FixedClock):
     async with CountedDatabase(database_url) as database:
         process = tokens(KeyPairs(database, VAULT, clock, LIFETIME), clock)
