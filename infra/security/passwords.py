@@ -10,7 +10,6 @@ import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Final, TypeVar
 
 import bcrypt
@@ -88,6 +87,8 @@ class PasswordHashes:
         ]
         self._hashes = PasswordHash(hashers)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="passwords")
+        # Made beforehand: the first unknown user must not take longer than the next.
+        self._nobodys = self._threads.submit(self._hashes.hash, secrets.token_urlsafe(32))
 
     def close(self) -> None:
         """End the threads."""
@@ -106,17 +107,13 @@ class PasswordHashes:
 
     def _verified(self, password: str, hash: str | None) -> tuple[bool, str | None]:
         if hash is None:
-            self._hashes.verify(password, self._nobodys)
+            self._hashes.verify(password, self._nobodys.result())
             return False, None
         try:
             return self._hashes.verify_and_update(password, hash)
         except UnknownHashError:
-            self._hashes.verify(password, self._nobodys)
+            self._hashes.verify(password, self._nobodys.result())
             return False, None
-
-    @cached_property
-    def _nobodys(self) -> str:
-        return self._hashes.hash(secrets.token_urlsafe(32))
 
     async def _work(self, work: Callable[[], T]) -> T:
         running = asyncio.get_running_loop().run_in_executor(self._threads, work)
