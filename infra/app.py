@@ -189,6 +189,7 @@ async def _serve(
         slow_operation_ms=settings.slow_operation_ms,
         body_limit=settings.max_request_bytes,
         batch_limit=settings.max_batch,
+        crowd=front.crowd,
         with_graphiql=front.graphiql,
         with_metrics=metrics_beside_api(settings),
         metrics_token=metrics_token(settings),

@@ -113,13 +113,16 @@ class FrontDoorSettings(BaseSettings):
         "as many in an hour, 24 times in a day.",
     )
     max_sockets: int = Field(
-        default=10_000, ge=1, le=1_000_000, description="Most WebSockets open, per process."
+        default=10_000,
+        ge=1,
+        le=1_000_000,
+        description="Most WebSockets and streams of events open, per process.",
     )
     max_sockets_per_viewer: int = Field(
         default=1_000,
         ge=1,
         le=1_000_000,
-        description="Most WebSockets open for one viewer, per process.",
+        description="Most WebSockets and streams of events open for one viewer, per process.",
     )
     max_operations_per_socket: int = Field(
         default=200, ge=1, le=10_000, description="Most operations at a time on one WebSocket."

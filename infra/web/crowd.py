@@ -1,4 +1,4 @@
-"""How many sockets are open, for all and for one viewer, and how fast one may talk."""
+"""How many sockets and streams of events are open, for all and for one viewer, and how fast a socket may talk."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ class TooMany(Exception):
 
 
 class Crowd:
-    """Counts the sockets of a process."""
+    """Counts the sockets and streams of a process, all as sockets."""
 
     def __init__(self, most: int = 10_000, most_of_one: int = 1_000) -> None:
         self._most = most

@@ -12,7 +12,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from domain.identity import Forbidden, Unauthenticated
 from infra.web.admission import Admission, offer_in
 from infra.web.batches import answer_batch
+from infra.web.crowd import Crowd, TooMany
 from infra.web.entrance import Entrance
+from infra.web.limits import RATE_LIMITED, identity
 from infra.web.metrics import Metrics
 from infra.web.negotiation import EVENTS, GRAPHQL, JSON, Accept
 from infra.web.operations import Operations, Prepared, Request, RequestRefused
@@ -57,6 +59,7 @@ class GraphQLEndpoint:
         body_limit: int = 16 * 1024 * 1024,
         stall_seconds: float = STALL_SECONDS,
         batch_limit: int = 10,
+        crowd: Crowd | None = None,
     ) -> None:
         self._operations = operations
         self._entrance = entrance
@@ -65,6 +68,7 @@ class GraphQLEndpoint:
         self._body_limit = body_limit
         self._stall = stall_seconds
         self._batch_limit = batch_limit
+        self._crowd = crowd or Crowd()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -125,7 +129,13 @@ class GraphQLEndpoint:
             raise Refusal(406, f"Subscriptions need Accept: {EVENTS}, or a WebSocket")
         await count(prepared)
         listener = Listener(self._operations, prepared, self._entrance, admission, scope, changes)
-        await self._stream(listener, scope, receive, send)
+        try:
+            with self._crowd.place() as place:
+                place.belongs_to(identity(caller))
+                await self._stream(listener, scope, receive, send)
+        except TooMany as full:
+            crowded = GraphQLError(str(full), extensions={"code": RATE_LIMITED})
+            raise RequestRefused([crowded]) from full
 
     async def _admit(self, scope: Scope, headers: Headers) -> Admission:
         try:

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Lifespan
 
 from infra.web.callers import Callers
+from infra.web.crowd import Crowd
 from infra.web.entrance import Entrance
 from infra.web.graphiql import Graphiql
 from infra.web.health import Health
@@ -53,6 +54,7 @@ def create_web(
     slow_operation_ms: float = 500,
     body_limit: int = 16 * 1024 * 1024,
     batch_limit: int = 10,
+    crowd: Crowd | None = None,
     with_graphiql: bool = True,
     with_metrics: bool = True,
     metrics_token: str | None = None,
@@ -70,7 +72,7 @@ def create_web(
     graphiql = Graphiql(demo=demo) if with_graphiql else None
     page = graphiql.page if graphiql else None
     endpoint = GraphQLEndpoint(
-        operations, entrance, metrics, page, body_limit, batch_limit=batch_limit
+        operations, entrance, metrics, page, body_limit, batch_limit=batch_limit, crowd=crowd
     )
     routes: list[BaseRoute] = [
         Route("/graphql", endpoint),

@@ -304,6 +304,19 @@ async def test_there_is_room_for_so_many_sockets_in_all_and_of_one_caller() -> N
             assert await closes(second) == (4430, "Too many sockets are open for this caller")
 
 
+async def test_streams_of_events_take_room_as_sockets_do() -> None:
+    crowd = Crowd(most_of_one=1)
+    app = application(
+        World(events=[]), crowd=crowd, viewer=Viewer(UUID(int=1), user_id=UUID(int=2))
+    )
+    asked = {"query": "query { __typename }"}
+    with crowd.place() as place:
+        place.belongs_to(f"user:{UUID(int=2)}")
+        full = await post(app, asked, accept="text/event-stream")
+    assert (full.status_code, code(full)) == (429, "RATE_LIMITED")
+    assert (await post(app, asked, accept="text/event-stream")).status_code == 200
+
+
 async def test_a_socket_that_talks_too_fast_is_closed() -> None:
     app = application(sockets={"messages_per_minute": 3})
     async with served(app) as url, dialling(url, "graphql-transport-ws") as wire:
