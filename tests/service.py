@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 from uuid import UUID
@@ -15,7 +16,7 @@ import httpx
 import orjson
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.signing_in import signed_in
+from tests.signing_in import DAY, signed_in
 
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
@@ -99,9 +100,9 @@ class Service:
         """What requests show: a header, or the payload of `connection_init`."""
         return {"authorization": f"Bearer {self.token}"}
 
-    async def sign_in(self, user_id: UUID | None = None) -> str:
+    async def sign_in(self, user_id: UUID | None = None, lifetime: timedelta = DAY) -> str:
         """A token for a new session of this user, or of the one the service has."""
-        return await signed_in(self._data_dir, self._settings, user_id)
+        return await signed_in(self._data_dir, self._settings, user_id, lifetime)
 
     async def ask(self, query: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The data of a query or mutation; fails on errors."""

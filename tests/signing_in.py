@@ -26,7 +26,12 @@ DAY = timedelta(days=1)
 DEMO = "demo@penstock.local"
 
 
-async def signed_in(data_dir: Path, given: Mapping[str, Any], user_id: UUID | None = None) -> str:
+async def signed_in(
+    data_dir: Path,
+    given: Mapping[str, Any],
+    user_id: UUID | None = None,
+    lifetime: timedelta = DAY,
+) -> str:
     """An access token for a new session of a user: the one given, the demo's, the first, or else a new one."""
     settings = load_settings(data_dir=data_dir, **given)
     url = settings.database_url
@@ -37,7 +42,7 @@ async def signed_in(data_dir: Path, given: Mapping[str, Any], user_id: UUID | No
             who = user_id or await _somebody(session)
             record = session_of(who)
             session.add(record)
-        return await token(settings, accounts, who, record.id)
+        return await token(settings, accounts, who, record.id, lifetime)
 
 
 def session_of(user_id: UUID) -> SessionRecord:
