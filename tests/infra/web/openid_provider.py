@@ -145,7 +145,7 @@ class IdTokens(OpenIDCode):
         return self.provider.foreign_key or self.provider.key
 
     def get_encode_header(self, client: Client) -> dict[str, str]:
-        return {"alg": ALGORITHM, "kid": "one"}
+        return {"alg": ALGORITHM, "kid": self.provider.key.kid or ""}
 
     def get_client_claims(self, client: Client) -> dict[str, Any]:
         return {"iss": self.provider.url, "aud": [CLIENT_ID]}
