@@ -7,7 +7,7 @@ from uuid import UUID
 
 import orjson
 import typer
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from domain.audit import ACCOUNTS_CHAIN
@@ -64,10 +64,10 @@ def _noted(path: Path) -> dict[UUID, Head]:
     try:
         listed = TypeAdapter(list[_Noted]).validate_json(path.read_bytes())
         return {note.chain: Head(note.sequence, bytes.fromhex(note.hash)) for note in listed}
-    except (OSError, ValidationError, ValueError) as error:
-        raise CannotRun(
-            f"{path} is not what `penstock audit verify --json` prints: {error}"
-        ) from None
+    except OSError as error:
+        raise CannotRun(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise CannotRun(f"{path} is not what `penstock audit verify --json` prints") from error
 
 
 def _progress() -> Progress:
@@ -77,7 +77,7 @@ def _progress() -> Progress:
 
 def _facts(chain: Chain) -> dict[str, object]:
     return {
-        "chain": chain.id,
+        "chain": str(chain.id),
         "events": chain.events,
         "sequence": chain.head.sequence,
         "hash": chain.head.hash.hex(),
@@ -86,7 +86,7 @@ def _facts(chain: Chain) -> dict[str, object]:
                 "kind": fault.kind.value,
                 "first": fault.first,
                 "last": fault.last,
-                "event": fault.event_id,
+                "event": None if fault.event_id is None else str(fault.event_id),
                 "seen": fault.seen,
             }
             for fault in chain.faults
