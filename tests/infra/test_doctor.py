@@ -189,6 +189,18 @@ async def test_a_key_file_that_others_can_read_fails(tmp_path: Path) -> None:
     assert of(await examine(settings), "encryption keys").state is State.FAIL
 
 
+async def test_trusted_documents_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "documents.json"
+    path.write_text('{"abc": "{ __typename }"}')
+    settings = made(tmp_path, trusted_documents=path)
+    finding = of(await examine(settings), "trusted documents")
+    assert (finding.state, finding.found) == (State.OK, f"1 in {path}, others too")
+    path.write_text('{"abc": "{"}')
+    finding = of(await examine(settings), "trusted documents")
+    assert finding.state is State.FAIL
+    assert "abc does not parse" in finding.found
+
+
 async def test_a_data_directory_that_is_a_file_fails(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
     finding = of(await examine(made(tmp_path)), "data directory")

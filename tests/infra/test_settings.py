@@ -121,6 +121,21 @@ def test_a_bus_must_be_memory_or_redis(monkeypatch: pytest.MonkeyPatch) -> None:
     assert line.startswith("PENSTOCK_BUS_URL: must be a URL such as memory:// or redis://")
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("trusted_proxies", "10.0.0.0/8,nowhere", "'nowhere' is neither an address nor a network"),
+        ("trusted_documents_only", "true", "needs PENSTOCK_TRUSTED_DOCUMENTS"),
+        ("rate_limit_url", "http://127.0.0.1", "memory://"),
+    ],
+)
+def test_a_front_door_that_means_nothing_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
+) -> None:
+    [line] = problems(monkeypatch, **{name: value})
+    assert says in line
+
+
 secrets = st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", min_size=12)
 
 

@@ -17,6 +17,15 @@ async def test_events_leave_in_order_and_all_at_once() -> None:
     assert await outbox.take() == ([b"1", b"2", b"3"], None)
 
 
+async def test_what_waits_is_counted_until_it_is_taken() -> None:
+    outbox = Outbox(10, 1000)
+    for number, key in ((1, None), (2, "BTC"), (3, "BTC")):
+        outbox.offer(event(number, key))
+    assert outbox.waiting == 2
+    await outbox.take()
+    assert outbox.waiting == 0
+
+
 async def test_a_full_outbox_says_exactly_what_it_left_out() -> None:
     outbox = Outbox(2, 1000)
     for number in range(1, 6):
