@@ -9,7 +9,7 @@ import strawberry
 from domain import connectors, secrets
 from domain.connectors import Connector
 from domain.errors import NotFound
-from domain.identity import User, WorkspaceNotFound
+from domain.identity import Permission, User, WorkspaceNotFound
 from domain.paging import Page, window
 from domain.secrets import DeletedSecret, Safe, Secret
 from resolvers import ids
@@ -36,7 +36,8 @@ async def page(
     except WorkspaceNotFound as error:
         raise NotFound(field="workspaceId", id=error.id) from error
     asked = window(first, after, last, before)
-    return await secrets.secrets(context.database, context.viewer, asked)
+    viewer = context.require(Permission.READ_DATA)
+    return await secrets.secrets(context.database, viewer, asked)
 
 
 async def connectors_of(
