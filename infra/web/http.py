@@ -28,23 +28,14 @@ from infra.web.parameters import (
 )
 from infra.web.requests import note_of
 from infra.web.sse import Listener, event_stream
+from schema.errors import STATUSES
 
 BODY_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 5.0
 STALL_SECONDS: Final = 60.0
 UNAUTHORIZED: Final = 401
+UNPROCESSABLE: Final = 422
 COST_HEADER: Final = "x-penstock-cost"
-STATUSES: Final = {
-    "UNAUTHENTICATED": 401,
-    "FORBIDDEN": 403,
-    "DOCUMENT_NOT_TRUSTED": 403,
-    # Clients of automatic persisted queries go on only from a success.
-    "PERSISTED_QUERY_NOT_FOUND": 200,
-    "PERSISTED_QUERY_NOT_SUPPORTED": 200,
-    "RATE_LIMITED": 429,
-    "TIMEOUT": 504,
-    "INTERNAL": 500,
-}
 
 
 class GraphQLEndpoint:
@@ -226,8 +217,8 @@ class GraphQLEndpoint:
 def _status(errors: Sequence[GraphQLError], formatted: Sequence[dict[str, Any]]) -> int:
     if any(isinstance(error, GraphQLSyntaxError) for error in errors):
         return 400
-    codes = [STATUSES.get(error["extensions"]["code"], 422) for error in formatted]
-    return max(codes, default=422)
+    codes = [STATUSES.get(error["extensions"]["code"], UNPROCESSABLE) for error in formatted]
+    return max(codes, default=UNPROCESSABLE)
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -24,7 +24,7 @@ from schema.errors.connectors import (
 from schema.errors.mutations import ErrorsAsData, mutation
 from schema.errors.privacy import SoleOwner
 from schema.errors.secrets import SecretInUse, SecretLimitReached, SecretNotFound
-from schema.errors.top import top_level
+from schema.errors.top import STATUSES, top_level
 from schema.errors.workspaces import (
     AlreadyMember,
     ApiKeyLimitReached,
@@ -45,6 +45,7 @@ from schema.errors.workspaces import (
 )
 
 __all__ = [
+    "STATUSES",
     "AddressRefused",
     "AlreadyMember",
     "ApiKeyLimitReached",
