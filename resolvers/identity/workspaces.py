@@ -313,9 +313,12 @@ async def leave(
     """Go from a workspace."""
     context = await chosen(info.context, input.id)
     user_id, now = user_of(context.viewer), context.services.clock.now()
-    async with context.accounts.write() as session:
-        held = await identity.held(session, context.viewer.workspace_id)
-        return await identity.leave_workspace(session, held, user_id, now)
+    try:
+        async with context.accounts.write() as session:
+            held = await identity.held(session, context.viewer.workspace_id)
+            return await identity.leave_workspace(session, held, user_id, now)
+    except MemberNotFound as error:
+        raise WorkspaceNotFound(id=input.id) from error
 
 
 async def visible_invitation(context: Context, id: str) -> Invitation | None:
