@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from math import isfinite
 from typing import Any, Final
 from uuid import UUID
 
@@ -120,6 +121,8 @@ def shown(subject: Subject, column: Column[Any], value: object) -> object:
 def plain(value: object) -> object:
     """A value as JSON has it; long text is cut."""
     match value:
+        case float() if not isfinite(value):
+            return str(value)
         case None | bool() | int() | float():
             return value
         case str():
