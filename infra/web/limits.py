@@ -24,6 +24,7 @@ from graphql import (
 from domain.identity import Caller
 from infra.web.counters import Counters
 from infra.web.operations import Prepared, RequestRefused
+from infra.web.strikes import Strikes
 
 RATE_LIMITED: Final = "RATE_LIMITED"
 MINUTE: Final = 60
@@ -41,6 +42,9 @@ SIGN_INS: Final = frozenset(
     }
 )
 """Mutations with which strangers try passwords and codes, or have mail sent."""
+
+STRIKES: Final = 10
+"""One in so many requests may have a document that cannot be executed."""
 
 REFRESH: Final = "refreshSession"
 """Open to strangers as well, but a whole office behind one address calls it every quarter of an hour."""
@@ -102,12 +106,25 @@ class RateLimits:
         self._refreshes = Rate("refreshes", rates.mutations)
         self._cost = Rate("cost", rates.cost, unit="cost")
         self._credentials = Rate("credentials", rates.queries)
+        self._documents = Rate("documents", max(rates.queries // STRIKES, STRIKES))
+        self._strikes = Strikes(self._documents.amount)
         self._sign_ins = (
             Rate("sign-ins", rates.sign_ins),
             Rate("sign-ins-hour", rates.sign_ins * 6, HOUR),
             Rate("sign-ins-day", rates.sign_ins * 24, DAY),
         )
         self.refused = 0
+
+    def check(self, caller: Caller) -> None:
+        """Raise RequestRefused when a caller sent too many documents that cannot be executed."""
+        seconds = self._strikes.out_for(identity(caller))
+        if seconds:
+            rate = self._documents
+            raise self._refusal([Standing(rate, rate.amount + 1, seconds)])
+
+    def strike(self, caller: Caller) -> None:
+        """Count a document that cannot be executed."""
+        self._strikes.add(identity(caller))
 
     async def admit(self, prepared: Prepared) -> Headers:
         """Count an operation; gives headers that say what is left, raises RequestRefused past a rate."""

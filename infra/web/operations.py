@@ -63,6 +63,12 @@ class Gate(Protocol):
     async def refused_credential(self, address: str | None) -> None:
         """Count a credential that was no good; raises RequestRefused when an address sent too many."""
 
+    def check(self, caller: Caller) -> None:
+        """Raise RequestRefused when a caller sent too many documents that cannot be executed."""
+
+    def strike(self, caller: Caller) -> None:
+        """Count a document that cannot be executed."""
+
 
 class RequestRefused(Exception):
     """A request that cannot be executed; `errors` says why, per GraphQL, and `headers` more to HTTP clients."""
@@ -148,7 +154,17 @@ class Operations:
 
     def prepare(self, request: Request, caller: Caller) -> Prepared:
         """Parse, validate and bind variables; raises RequestRefused."""
+        if self._gate:
+            self._gate.check(caller)
         request = self._documents.resolve(request)
+        try:
+            return self._prepared(request, caller)
+        except RequestRefused:
+            if self._gate:
+                self._gate.strike(caller)
+            raise
+
+    def _prepared(self, request: Request, caller: Caller) -> Prepared:
         variables = dict(request.variables or {})
         _check_lists(variables, "variables")
         executor = self._executor(request, caller)

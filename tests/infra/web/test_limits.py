@@ -1,5 +1,6 @@
 """How often one may ask: per user, key and address; what clients are told; what they are refused with."""
 
+import time
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -10,6 +11,7 @@ from domain.identity import Caller, Unauthenticated, Viewer
 from infra.web.admission import Admission, Offer
 from infra.web.counters import Counters
 from infra.web.limits import RateLimits, Rates, identity, network
+from infra.web.strikes import Strikes
 from tests.infra.clients import dialling
 from tests.infra.web.sample import World
 from tests.infra.web.serving import Anybody, application, served
@@ -174,6 +176,29 @@ async def test_an_address_that_sends_bad_credentials_for_long_is_told_to_wait() 
     answers = await ask(app, QUERY, QUERY, QUERY)
     assert statuses(answers) == [401, 401, 429]
     assert "retry-after" in answers[2].headers
+
+
+async def test_who_sends_documents_that_cannot_be_executed_for_long_is_read_no_more() -> None:
+    someone = caller()
+    app = application(gate=gate(queries=100), viewer=someone)
+    broken: list[Any] = [{"query": "{"}, {"query": "{ nothing }"}] * 5
+    answers = await ask(app, *broken, QUERY)
+    assert 429 not in statuses(answers[:10])
+    assert answers[10].status_code == 429
+    assert 0 < int(answers[10].headers["retry-after"]) <= 60
+    assert '"documents";r=0;' in answers[10].headers["ratelimit"]
+
+
+def test_strikes_are_bounded_and_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infra.web.strikes.REMEMBERED", 2)
+    strikes = Strikes(most=1)
+    for who in ("a", "b", "c"):
+        strikes.add(who)
+    assert strikes.out_for("a") == 0
+    assert strikes.out_for("c") == 60
+    now = time.monotonic()
+    monkeypatch.setattr("time.monotonic", lambda: now + 61)
+    assert strikes.out_for("c") == 0
 
 
 async def test_without_a_gate_nothing_is_counted() -> None:
