@@ -2,9 +2,8 @@
 
 import base64
 import binascii
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,7 +33,7 @@ class Answer:
 
     @property
     def text(self) -> str:
-        return orjson.dumps([self.data, self.errors]).decode()
+        return orjson.dumps([self.data, self.errors], default=str).decode()
 
 
 async def ask(world: World, operation: Operation, viewer: Viewer | None, tenant: Tenant) -> Answer:
@@ -64,7 +63,7 @@ def comparable(answer: Answer, operation: Operation, asked: Tenant, own: Tenant)
     """An answer in which what was asked for, what is one's own and what is new have names instead of values."""
     given = {slot.of(asked): f"<asked {at}>" for at, slot in enumerate(operation.slots)}
     given |= {key: name for value, name in given.items() if (key := _key(value))}
-    names = dict(own.labels) | given
+    names = sorted((own.labels | given).items(), key=lambda name: -len(name[0]))
     return _named([answer.data, answer.errors], names)
 
 
@@ -77,7 +76,7 @@ def _key(value: str) -> str | None:
     return key if kind and key else None
 
 
-def _named(value: Any, names: Mapping[str, str]) -> Any:
+def _named(value: Any, names: Sequence[tuple[str, str]]) -> Any:
     if isinstance(value, dict):
         return {
             name: "<cursor>" if inner and name.lower().endswith("cursor") else _named(inner, names)
@@ -87,8 +86,8 @@ def _named(value: Any, names: Mapping[str, str]) -> Any:
         return [_named(inner, names) for inner in value]
     if not isinstance(value, str):
         return value
-    for known in sorted(names, key=len, reverse=True):
-        value = value.replace(known, names[known])
+    for known, name in names:
+        value = value.replace(known, name)
     if (key := _key(value)) is not None and not value.startswith("<"):
         return f"<new {'key' if key else ''}>"
     return _FRESH.sub("<new>", value)
@@ -96,7 +95,7 @@ def _named(value: Any, names: Mapping[str, str]) -> Any:
 
 def leaks(answer: Answer, operation: Operation, asked: Tenant, victim: Tenant) -> list[str]:
     """Marks of the victim in an answer, but those that the question itself held."""
-    text = json.dumps([answer.data, answer.errors], ensure_ascii=False)
+    text = answer.text
     for value in (slot.of(asked) for slot in operation.slots):
         text = text.replace(value, "")
         if (key := _key(value)) is not None:

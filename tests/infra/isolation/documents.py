@@ -1,6 +1,6 @@
 """Operations of whatever the schema has: every field selected to some depth, every argument filled, ids left to choose."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -27,7 +27,6 @@ from tests.infra.isolation.tenants import Tenant
 
 DEPTH = 7
 _TIME = "2026-11-21T12:00:00Z"
-_ONLY_OWN = {"email", "token", "refreshToken", "code", "verifier", "password", "totp"}
 
 
 class CannotBuild(Exception):
@@ -85,7 +84,7 @@ _IDS: Mapping[str, tuple[str, ...]] = {
 }
 _BY_OPERATION = {"node": None, "endSession": ("DeviceSession",)}
 _OBJECTS = ("Workspace", "Connector", "Group", "ApiKey", "Invitation", "Secret", "User")
-_STRINGS = {
+_STRINGS: Mapping[str, Callable[[Random], str]] = {
     "email": lambda draw: f"{draw.randbytes(8).hex()}@nowhere.example",
     "password": lambda _: "correct horse battery",
     "oldPassword": lambda _: "correct horse battery",
@@ -100,11 +99,19 @@ _STRINGS = {
     "value": lambda _: "a value",
     "field": lambda _: "apiKey",
     "description": lambda _: "words",
-    "exchange": lambda _: "somewhere",
     "idempotencyKey": lambda draw: draw.randbytes(8).hex(),
 }
-_NAMES = {"name", "secret", "search"}
-_INSTRUMENTS = {"instrument", "instruments", "names", "exchanges"}
+_NAMED = {
+    "name": "name",
+    "secret": "name",
+    "search": "mark",
+    "exchange": "mark",
+    "exchanges": "mark",
+    "instrument": "instrument",
+    "instruments": "instrument",
+    "names": "instrument",
+}
+_CURSORS = {"messages": "edge", "messageBatches": "batch"}
 _SCALARS: Mapping[str, Any] = {
     "Int": 5,
     "Long": 5,
@@ -117,7 +124,7 @@ _SCALARS: Mapping[str, Any] = {
 }
 _LEFT_OUT = {
     "expectedVersion", "before", "last", "since", "until", "expiresAt", "type", "everywhere",
-    "secondFactorRequired", "mapping", "signing", "pollingIntervalMs", "totp",
+    "secondFactorRequired", "mapping", "actions", "subjectType", "outcomes", "signing", "pollingIntervalMs", "totp",
 }  # fmt: skip
 
 
@@ -154,6 +161,14 @@ class Operations:
         document = f"{kind}{head} {{ {name}{call}{selection} }}"
         return Operation(name, document, variables, list(_slots(variables)))
 
+    def plain(self, kind: str, name: str) -> Operation:
+        """The operation without its arguments, for all that it would show; with those that it must have."""
+        asked = getattr(self._schema, f"{kind}_type").fields[name]
+        if any(is_non_null_type(argument.type) for argument in asked.args.values()):
+            return self.make(kind, name)
+        selection = self._selection(asked.type, DEPTH, ())
+        return Operation(name, f"{kind} {{ {name}{selection} }}", {})
+
     def _selection(self, type: GraphQLOutputType, depth: int, path: tuple[str, ...]) -> str:
         named: Any = get_named_type(type)
         if is_leaf_type(named):
@@ -184,7 +199,8 @@ class Operations:
             return Undefined
         if input.default_value is not Undefined and get_named_type(input.type).name != "ID":
             return Undefined
-        if not required and not self._is_telling(name, input.type) and self._draw.random() < 0.7:
+        likely = 0.8 if self._is_telling(name, input.type) else 0.3
+        if not required and self._draw.random() > (0.3 if name == "after" else likely):
             return Undefined
         return self._value(name, input.type)
 
@@ -193,18 +209,20 @@ class Operations:
         named = get_named_type(type)
         if is_input_object_type(named):
             return any(self._is_telling(n, f.type) for n, f in named.fields.items())
-        return named.name in ("ID", "UUID", "Cursor") or name in _NAMES | _INSTRUMENTS
+        return named.name in ("ID", "UUID", "Cursor") or name in _NAMED
 
-    def _value(self, name: str, type: GraphQLInputType) -> Any:
-        type = get_nullable_type(type)
+    def _value(self, name: str, given: GraphQLInputType) -> Any:
+        type: Any = get_nullable_type(given)
         if is_list_type(type):
             return [self._value(name, type.of_type)]
         if is_input_object_type(type):
             return self._object(type)
         if is_enum_type(type):
             return self._draw.choice(sorted(type.values))
-        if name in ("after", "before"):
-            return Slot(self._draw.choice(["edge", "keyset"]), self._draw.randrange(6))
+        if type.name == "Cursor":
+            return Slot("position", self._draw.randrange(6))
+        if name == "after":
+            return Slot(_CURSORS.get(self._operation, "keyset"), self._draw.randrange(6))
         if type.name == "ID":
             return Slot(self._draw.choice(self._kinds(name)), self._draw.randrange(6))
         if type.name == "UUID":
@@ -218,9 +236,7 @@ class Operations:
     def _object(self, type: Any) -> Any:
         fields = {}
         names = list(type.fields)
-        if type.is_one_of if hasattr(type, "is_one_of") else False:
-            names = [self._draw.choice(names)]
-        if type.name == "TestConnectorInput":
+        if type.name == "TestConnectorInput":  # wants exactly one
             names = [self._draw.choice(names)]
         for name in names:
             value = self._argument(name, type.fields[name])
@@ -243,10 +259,8 @@ class Operations:
         raise CannotBuild(f"{self._operation}: whose id is {name}?")
 
     def _text(self, name: str) -> Any:
-        if name in _NAMES:
-            return Slot("name", 0)
-        if name in _INSTRUMENTS:
-            return Slot("instrument", 0)
+        if name in _NAMED:
+            return Slot(_NAMED[name], 0)
         if name in _STRINGS:
             return _STRINGS[name](self._draw)
         if name in (

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from domain.identity import PERMISSIONS, Permission, Role, Viewer
 from domain.keyset import encode
+from domain.positions import Position, node_of
 from infra.postgres.database import Connection, Database
 from infra.postgres.message_log import edge_cursor
 from resolvers.ids import global_id
@@ -62,7 +63,7 @@ class Tenant:
     uuids: list[UUID]
     values: Mapping[str, Sequence[str]]
     markers: frozenset[str]
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
 
 
 def ghost(tenant: Tenant) -> Tenant:
@@ -93,8 +94,10 @@ _RAW: dict[str, UUID | int] = {}
 def _as(kind: str, key: UUID | int) -> str:
     """A key as arguments of this kind want it."""
     if kind == "edge":
-        text = edge_cursor(int(key))  # type: ignore[arg-type]
-    elif kind == "keyset":
+        text = edge_cursor(int(key))
+    elif kind == "position":
+        text = Position({node_of(int(key)): int(key)}).encode()
+    elif kind in ("keyset", "batch"):
         text = encode(key)
     elif kind == "uuid":
         text = str(key)
@@ -177,11 +180,13 @@ def _values(
         "SequenceGap": [single["gap"]],
         "AuditEvent": [single["event"]],
         "edge": list(numbers),
+        "position": list(numbers),
+        "batch": [numbers[0]],
         "keyset": [single["frame"], single["gap"], connectors[0], groups[0], single["event"]],
         "uuid": [workspace],
     }
     found = {kind: [_as(kind, key) for key in all_] for kind, all_ in keys.items()}
-    return found | {"name": [f"name {mark}"], "instrument": [f"I-{mark}".upper()]}
+    return found | {"name": [f"name {mark}"], "instrument": [f"I-{mark}".upper()], "mark": [mark]}
 
 
 class _Maker:
