@@ -34,6 +34,19 @@ class CountedHashes:
         return await CHEAP.verify(password, hash)
 
 
+class CountedPace:
+    """Waits for nothing, and counts the answers that would have waited."""
+
+    def __init__(self) -> None:
+        self.evened = 0
+
+    def begin(self) -> float:
+        return 0.0
+
+    async def even_out(self, begun: float) -> None:
+        self.evened += 1
+
+
 @dataclass
 class Mailbox:
     """A post that delivers at once."""
@@ -65,6 +78,7 @@ def door(vault: Vault, clock: Clock, ids: Ids, **rules: Any) -> Door:
         authenticators=TotpAuthenticators(),
         vault=vault,
         post=Mailbox(),
+        pace=CountedPace(),
         clock=clock,
         ids=ids,
         rules=DoorRules(**rules),

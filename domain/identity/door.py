@@ -33,6 +33,16 @@ class Authenticators(Protocol):
         """Which 30 seconds since 1970 the code is of: the present ones or their neighbours; None for another code."""
 
 
+class Pace(Protocol):
+    """Makes answers take equally long, so that their time says nothing of what was found."""
+
+    def begin(self) -> float:
+        """The time an answer begins at."""
+
+    async def even_out(self, begun: float) -> None:
+        """Wait until the usual time of an answer is over."""
+
+
 @dataclass(frozen=True, slots=True)
 class DoorRules:
     """What the operator decided; `app_url` is where links in mails lead, None for mails with the token alone."""
@@ -54,6 +64,7 @@ class Door:
     authenticators: Authenticators
     vault: Vault
     post: Post
+    pace: Pace
     clock: Clock
     ids: Ids
     rules: DoorRules

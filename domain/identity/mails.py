@@ -21,14 +21,15 @@ def verify_email(to: str, token: str, app_url: str | None) -> Mail:
     )
 
 
-def already_registered(to: str) -> Mail:
+def already_registered(to: str, token: str, app_url: str | None) -> Mail:
     """Tells the owner of a known address that somebody registered with it."""
     return Mail(
         to,
         "You already have an account",
         _text(
             "Somebody, hopefully you, registered with this address, which has an account already.",
-            "Sign in, or ask for a password reset if you forgot your password.",
+            "Sign in with your password. If you forgot it: to choose a new one within 1 hour, "
+            + instruction(app_url, "reset-password", token),
             _IGNORE,
         ),
     )

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.errors import DomainError, InvalidInput
@@ -134,18 +134,16 @@ async def request_password_reset(
     database: Database, door: Door, caller: Caller, email: str
 ) -> None:
     """Mail a token to choose a new password with, when the address is an active user's; says nothing otherwise."""
-    now = door.clock.now()
+    now, purpose, begun = door.clock.now(), OneTimePurpose.RESET_PASSWORD, door.pace.begin()
+    mail = None
     async with database.write() as session:
         user = await _active_user(session, email)
-        if user is None:
-            return
-        if await one_time.too_many(session, user.id, OneTimePurpose.RESET_PASSWORD, now):
-            return
-        token = await one_time.give_token(
-            session, door, user.id, OneTimePurpose.RESET_PASSWORD, RESET_LIFETIME
-        )
-    mail = mails.reset_password(user.email, token, door.rules.app_url)
-    door.post.send(mail, caller.request_id)
+        if user is not None and not await one_time.too_many(session, user.id, purpose, now):
+            token = await one_time.give_token(session, door, user.id, purpose, RESET_LIFETIME)
+            mail = mails.reset_password(user.email, token, door.rules.app_url)
+    if mail is not None:
+        door.post.send(mail, caller.request_id)
+    await door.pace.even_out(begun)
 
 
 async def reset_password(
@@ -186,7 +184,7 @@ async def held_credential(session: AsyncSession, user_id: UUID) -> Credential:
 async def _active_user(session: AsyncSession, email: str) -> User | None:
     return await session.scalar(
         select(User).where(
-            col(User.email) == email,
+            func.lower(col(User.email)) == email,
             col(User.status) == UserStatus.ACTIVE,
         )
     )

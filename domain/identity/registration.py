@@ -13,7 +13,7 @@ from domain.identity import mails, one_time
 from domain.identity.accounts import Credential, OneTimePurpose, User, UserStatus
 from domain.identity.denials import TokenInvalid
 from domain.identity.door import Door
-from domain.identity.passwords import check_password, set_password
+from domain.identity.passwords import RESET_LIFETIME, check_password, set_password
 from domain.identity.places import check_time_zone
 from domain.identity.ports import Mail
 from domain.identity.tenants import create_personal_workspace
@@ -49,17 +49,19 @@ async def register(
     name = clean_name("name", name)
     check_time_zone("timeZone", time_zone)
     password = check_password(door, "password", password, email, name)
+    begun = door.pace.begin()
     hash = await door.hasher.hash(password)
     async with database.write() as session:
         mail = await _entered(session, door, email, name, time_zone, hash)
     if mail is not None:
         door.post.send(mail, caller.request_id)
+    await door.pace.even_out(begun)
     return email
 
 
 async def resend_verification(database: Database, door: Door, caller: Caller, email: str) -> str:
     """Mail a new token to an address that waits to be verified; says nothing of any other."""
-    email = clean_email("email", email)
+    email, begun = clean_email("email", email), door.pace.begin()
     async with database.write() as session:
         user = await user_by_email(session, email)
         mail = None
@@ -68,6 +70,7 @@ async def resend_verification(database: Database, door: Door, caller: Caller, em
             mail = await _verification(session, door, user, last.facts if last else {})
     if mail is not None:
         door.post.send(mail, caller.request_id)
+    await door.pace.even_out(begun)
     return email
 
 
@@ -126,7 +129,7 @@ async def new_user(
 
 async def user_by_email(session: AsyncSession, email: str) -> User | None:
     """The user with this clean address, in whichever state."""
-    return await session.scalar(select(User).where(col(User.email) == email))
+    return await session.scalar(select(User).where(func.lower(col(User.email)) == email))
 
 
 def clean_email(field: str, text: str) -> str:
@@ -166,7 +169,7 @@ async def _entered(
         except IntegrityError:  # another registration of the address was first
             user = await user_by_email(session, email)
     if user is None or not _waits(user):
-        return mails.already_registered(email)
+        return None if user is None else await _reminder(session, door, user)
     return await _verification(session, door, user, {_PASSWORD: hash})
 
 
@@ -178,6 +181,17 @@ async def _verification(
         return None
     token = await one_time.give_token(session, door, user.id, purpose, VERIFY_LIFETIME, facts)
     return mails.verify_email(user.email, token, door.rules.app_url)
+
+
+async def _reminder(session: AsyncSession, door: Door, user: User) -> Mail | None:
+    """What somebody is told who registers again: with a way in, should the password be forgotten."""
+    now, purpose = door.clock.now(), OneTimePurpose.RESET_PASSWORD
+    if user.status is not UserStatus.ACTIVE:
+        return None
+    if await one_time.too_many(session, user.id, purpose, now):
+        return None
+    token = await one_time.give_token(session, door, user.id, purpose, RESET_LIFETIME)
+    return mails.already_registered(user.email, token, door.rules.app_url)
 
 
 async def _invited(session: AsyncSession, door: Door, email: str) -> bool:

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain import audit
@@ -62,6 +62,7 @@ async def sign_in(
     email = clean_email("email", email)
     password = tried("password", password)
     attempt = await attempts.begin_attempt(database, door.clock.now(), email)
+    begun = door.pace.begin()
     async with database.read() as session:
         user_id, known_hash = await _known(session, email)
     good, better_hash = await door.hasher.verify(password, known_hash)
@@ -72,6 +73,8 @@ async def sign_in(
                 session, door, caller, user_id, known_hash, better_hash, code, attempt
             )
         _note(session, outcome, user_id)
+    if isinstance(outcome, InvalidCredentials):
+        await door.pace.even_out(begun)
     if isinstance(outcome, DomainError):
         raise outcome
     return outcome
@@ -93,7 +96,7 @@ async def _known(session: AsyncSession, email: str) -> tuple[UUID | None, str | 
     found = await session.exec(
         select(col(User.id), col(Credential.password_hash))
         .join(Credential, col(Credential.user_id) == col(User.id))
-        .where(col(User.email) == email, col(User.status) == UserStatus.ACTIVE)
+        .where(func.lower(col(User.email)) == email, col(User.status) == UserStatus.ACTIVE)
     )
     return found.one_or_none() or (None, None)
 

@@ -9,6 +9,7 @@ from domain.ports import Clock, Ids, Vault
 from infra.security.authenticators import TotpAuthenticators
 from infra.security.common_passwords import CommonPasswords
 from infra.security.opaque import RandomTokens
+from infra.security.pace import EvenPace
 from infra.settings import Settings
 
 
@@ -36,6 +37,7 @@ def build_door(
         authenticators=TotpAuthenticators(),
         vault=vault,
         post=post,
+        pace=EvenPace(),
         clock=clock,
         ids=ids,
         rules=rules,

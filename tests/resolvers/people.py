@@ -24,7 +24,7 @@ from domain.identity.door import Door
 from infra.postgres.database import Database
 from schema.errors import top_level
 from schema.root import schema
-from tests.doors import CountedHashes, Mailbox
+from tests.doors import CountedHashes, CountedPace, Mailbox
 from tests.factories import FixedClock
 from tests.resolvers.world import World, living
 
@@ -51,6 +51,11 @@ class People:
     @property
     def mailbox(self) -> Mailbox:
         return cast("Mailbox", self.door.post)
+
+    @property
+    def evened(self) -> int:
+        """How many answers took the usual time."""
+        return cast("CountedPace", self.door.pace).evened
 
     @property
     def hasher(self) -> CountedHashes:

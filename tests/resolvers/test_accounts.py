@@ -135,9 +135,10 @@ async def test_unknown_addresses_are_answered_like_wrong_passwords_after_the_sam
     await people.change(User, "deactivated@example.com", status=UserStatus.DEACTIVATED)
     answers, work = [], []
     for email in (EMAIL, "nobody@example.com", "deactivated@example.com"):
-        before = people.hasher.asked.copy()
+        before, evened = people.hasher.asked.copy(), people.evened
         answers.append(await people.do("signIn", email=email, password="not the password"))
         work.append(people.hasher.asked - before)
+        assert people.evened == evened + 1
     assert answers[0] == answers[1] == answers[2]
     assert work == [{"verify": 1}] * 3
     right = await people.do("signIn", email="deactivated@example.com", password=PASSWORD)
@@ -187,3 +188,26 @@ async def test_attempts_are_kept_by_a_hash_of_the_address(people: People):
         kept = (await session.exec(select(SignInAttempts))).one()
     assert (len(kept.key), kept.failures) == (32, 1)
     assert EMAIL.encode() not in kept.key
+
+
+async def test_answers_that_must_tell_nothing_take_the_usual_time(people: People):
+    await people.join()
+    for mutation, more in (
+        ("register", {"password": PASSWORD}),
+        ("resendVerification", {}),
+        ("requestPasswordReset", {}),
+    ):
+        for email in (EMAIL, "nobody@example.com"):
+            evened = people.evened
+            answer = await people.do(mutation, email=email, **more)
+            assert (answer["__typename"], people.evened) == ("MailRequest", evened + 1)
+
+
+async def test_an_owner_who_registers_again_is_told_of_it_only_so_often(people: People):
+    await people.join()
+    for _ in range(8):
+        await people.do("register", email=EMAIL, password=NEXT)
+    told = [mail for mail in people.mailbox.mails if mail.subject == "You already have an account"]
+    assert len(told) == 5
+    reset = await people.do("resetPassword", token=people.mailbox.token(), password=NEXT)
+    assert reset["email"] == EMAIL
