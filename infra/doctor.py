@@ -18,6 +18,9 @@ from uuid import UUID
 import asyncpg
 from alembic.util.exc import CommandError
 
+from infra.mail.mailers import mailer_of
+from infra.mail.outbox import FileOutbox
+from infra.mail.smtp import ENCRYPTED, LOOPBACK
 from infra.postgres.data_directory import DataDirectoryInUse
 from infra.postgres.database import connector
 from infra.postgres.embedded import CannotStart, EmbeddedPostgres
@@ -28,6 +31,7 @@ from infra.security.keys import KEY_FILE, KeyFile, read_key
 from infra.security.vault import KeyVault
 from infra.settings import Settings, unknown_variables
 from infra.startup import CannotRun, listen, require_database
+from infra.system import SystemClock
 from infra.web.trusted import InvalidDocuments, read_documents
 
 FREE_BYTES = 1024**3
@@ -69,7 +73,7 @@ async def examine(settings: Settings) -> list[Finding]:
     findings = _configuration(settings) + _documents(settings) + _directory(settings.data_dir)
     async with _database(settings) as (patient, reached):
         findings += reached
-        for check in (_schema, _keys, _clock, _bus, _port, _open_files):
+        for check in (_schema, _keys, _clock, _bus, _mail, _port, _open_files):
             try:
                 findings += await check(patient)
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
@@ -300,6 +304,22 @@ async def _bus(patient: Patient) -> list[Finding]:
     finally:
         await bus.stop()
     return [_ok(check, f"a message sent over the {kind} bus came back")]
+
+
+async def _mail(patient: Patient) -> list[Finding]:
+    check = "mail"
+    mailer = mailer_of(patient.settings, SystemClock())
+    if isinstance(mailer, FileOutbox):
+        return [_ok(check, f"written to {mailer.directory}; PENSTOCK_SMTP_URL names a server")]
+    try:
+        how = await mailer.check()
+    except ConnectionError as error:
+        found = f"{mailer.server.place}: {error}"
+        return [Finding(check, State.FAIL, found, "start it, or correct PENSTOCK_SMTP_URL")]
+    if how != ENCRYPTED and mailer.server.host not in LOOPBACK:
+        found = f"{mailer.server.place} answers, but mails go there unencrypted"
+        return [Finding(check, State.WARN, found, "use smtps://, or have it offer STARTTLS")]
+    return [_ok(check, f"{mailer.server.place} answers, {how}")]
 
 
 async def _port(patient: Patient) -> list[Finding]:

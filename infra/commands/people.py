@@ -240,7 +240,7 @@ def _facts(person: Person) -> dict[str, object]:
     if user.status is UserStatus.ACTIVE and user.email_verified_at is None:
         state = "unverified"
     return {
-        "id": user.id,
+        "id": str(user.id),
         "email": user.email,
         "name": user.name,
         "state": state,

@@ -23,6 +23,7 @@ STEP_SECONDS: Final = 10.0
 SEND_SECONDS: Final = 30.0
 ATTEMPTS: Final = 3
 PERMANENT: Final = 500
+ENCRYPTED: Final = "encrypted"
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -92,7 +93,7 @@ class SmtpMailer:
         """Connect, sign in and leave; how it is encrypted, in words. Raises ConnectionError."""
         try:
             async with asyncio.timeout(STEP_SECONDS), self._connected() as client:
-                return "encrypted" if _encrypted(client) else "not encrypted"
+                return ENCRYPTED if _encrypted(client) else "not encrypted"
         except TimeoutError:
             raise ConnectionError("did not answer in time") from None
         except (SMTPException, OSError, ssl.SSLError) as error:

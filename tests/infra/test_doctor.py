@@ -21,6 +21,7 @@ from infra.security.keys import KEY_FILE, new_key, read_key
 from infra.security.vault import KeyVault
 from infra.settings import Settings, load_settings
 from tests.factories import HOME_WORKSPACE_ID
+from tests.infra.mail.postbox import receiving
 
 PASSWORD = "hunter2-hunter2"
 
@@ -232,6 +233,19 @@ async def test_a_bus_that_does_not_answer_fails(
     finding = of(await examine(made(tmp_path, bus_url="redis://127.0.0.1:1/0")), "bus")
     assert finding.state is State.FAIL
     assert finding.mend == "start it, or correct PENSTOCK_BUS_URL"
+
+
+async def test_the_outbox_is_shown_and_a_mail_server_is_spoken_to(tmp_path: Path) -> None:
+    finding = of(await examine(made(tmp_path)), "mail")
+    assert finding.found.startswith(f"written to {tmp_path / 'data' / 'outbox'};")
+    async with receiving() as box:
+        url = f"smtp://127.0.0.1:{box.port}"
+        well = of(await examine(made(tmp_path, smtp_url=url)), "mail")
+    assert (well.state, box.mails) == (State.OK, [])
+    assert well.found == f"127.0.0.1:{box.port} answers, not encrypted"
+    ill = of(await examine(made(tmp_path, smtp_url="smtp://u:hunter2-hunter2@127.0.0.1:1")), "mail")
+    assert (ill.state, ill.mend) == (State.FAIL, "start it, or correct PENSTOCK_SMTP_URL")
+    assert PASSWORD not in ill.found
 
 
 async def test_few_open_files_are_warned_about(tmp_path: Path) -> None:
