@@ -1,5 +1,6 @@
 """Errors as clients see them: their own mistakes in full, ours masked behind the request's id."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -12,6 +13,9 @@ from schema.errors import top_level
 BAD_USER_INPUT: Final = "BAD_USER_INPUT"
 INTERNAL: Final = "INTERNAL"
 INTERNAL_MESSAGE: Final = "Internal error"
+
+_QUOTED: Final = re.compile(r"(?:, found|(?<= value)(?<!invalid value)): (?=\S).*", re.DOTALL)
+"""Where GraphQL quotes a value that cannot be coerced: with an object around it, which may hold secrets."""
 
 ToClient = Callable[[BaseException | None], tuple[str, dict[str, Any]] | None]
 """The message and extensions of an error that a client can act on; None for any other."""
@@ -58,7 +62,7 @@ class ErrorFormatter:
         extensions = {**(cause.extensions or {}), **(error.extensions or {})}
         if "code" not in extensions and error.path is not None and not cause.nodes:
             return None
-        return error.message, {"code": BAD_USER_INPUT, **extensions}
+        return _QUOTED.sub("", error.message), {"code": BAD_USER_INPUT, **extensions}
 
 
 def _cause(error: GraphQLError) -> BaseException:
