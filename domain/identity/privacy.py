@@ -1,6 +1,6 @@
 """All that is kept about a person, gathered for them: each context adds its part."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -12,6 +12,7 @@ from sqlmodel import SQLModel, col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.audit import AuditEvent
+from domain.errors import InvalidInput
 from domain.identity.accounts import Credential, ExternalIdentity, SessionRecord, User
 from domain.identity.keys import ApiKey
 from domain.identity.workspaces import Group, GroupMember, Invitation, Member, Workspace
@@ -63,13 +64,24 @@ def erasures() -> Iterable[Erasure]:
     return tuple(_erasures)
 
 
-async def export(accounts: Database, own: Database, user_id: UUID, now: datetime) -> PersonalData:
-    """Everything about a user, gathered now."""
+async def export(
+    accounts: Database,
+    own: Database,
+    user_id: UUID,
+    now: datetime,
+    parts: Sequence[str] | None = None,
+) -> PersonalData:
+    """Everything about a user, or the named parts of it, gathered now; raises InvalidInput for no part's name."""
+    known = {*_of_accounts, *_of_viewer}
+    for at, name in enumerate(parts or ()):
+        if name not in known:
+            raise InvalidInput(field=f"parts.{at}", reason=f"is none of {', '.join(sorted(known))}")
     data = {}
-    for database, parts in ((accounts, _of_accounts), (own, _of_viewer)):
+    for database, registered in ((accounts, _of_accounts), (own, _of_viewer)):
         async with database.read() as session:
-            for name, part in parts.items():
-                data[name] = await part(session, user_id)
+            for name, part in registered.items():
+                if parts is None or name in parts:
+                    data[name] = await part(session, user_id)
     return PersonalData(now, data)
 
 

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Annotated
+
+import strawberry
 
 from domain.identity import deletion, privacy
 from domain.identity.deletion import AccountDeletion, SoleOwner
@@ -9,17 +12,27 @@ from domain.identity.privacy import PersonalData
 from resolvers import ids
 from resolvers.context import Info
 from resolvers.identity.scope import user_of
-from schema.inputs.identity.privacy import ConfirmAccountDeletionInput, DeleteMyAccountInput
+from schema.inputs.identity.privacy import (
+    ConfirmAccountDeletionInput,
+    DeleteMyAccountInput,
+    ExportMyDataInput,
+)
 
 
-async def export(info: Info) -> PersonalData:
-    """All of the user's data; raises Forbidden for an API key."""
+async def export(
+    info: Info,
+    input: Annotated[ExportMyDataInput, strawberry.argument(description="What to gather.")],
+) -> PersonalData:
+    """All of the user's data, or parts of it; raises Forbidden for an API key, InvalidInput."""
     context = info.context
     user_id, now = user_of(context.viewer), context.services.clock.now()
-    return await privacy.export(context.accounts, context.database, user_id, now)
+    return await privacy.export(context.accounts, context.database, user_id, now, input.parts)
 
 
-async def request_deletion(info: Info, input: DeleteMyAccountInput) -> AccountDeletion:
+async def request_deletion(
+    info: Info,
+    input: Annotated[DeleteMyAccountInput, strawberry.argument(description="The proof.")],
+) -> AccountDeletion:
     """Have a confirmation mailed, after the user proved who they are."""
     context = info.context
     user_id = user_of(context.viewer)
@@ -34,7 +47,12 @@ async def request_deletion(info: Info, input: DeleteMyAccountInput) -> AccountDe
         )
 
 
-async def confirm_deletion(info: Info, input: ConfirmAccountDeletionInput) -> AccountDeletion:
+async def confirm_deletion(
+    info: Info,
+    input: Annotated[
+        ConfirmAccountDeletionInput, strawberry.argument(description="The confirmation.")
+    ],
+) -> AccountDeletion:
     """Have the account end after its days of grace."""
     context = info.context
     viewer = context.viewer

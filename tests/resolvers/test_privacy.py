@@ -12,7 +12,8 @@ from resolvers import ids
 from tests.factories import HOME_WORKSPACE_ID, NOW, connector, member, save, user, workspace
 from tests.resolvers.people import PASSWORD, People, living_people
 
-EXPORT = "mutation { exportMyData { ... on PersonalData { generatedAt data } } }"
+EXPORT = """mutation($parts: [String!]) { exportMyData(input: {parts: $parts}) {
+  ... on PersonalData { generatedAt data } ... on InvalidInput { field } } }"""
 DELETE = """mutation($input: DeleteMyAccountInput!) { deleteMyAccount(input: $input) { __typename
   ... on AccountDeletion { confirmUntil dueAt } ... on Error { code } ... on SoleOwner { workspaceIds } } }"""
 CONFIRM = """mutation($input: ConfirmAccountDeletionInput!) { confirmAccountDeletion(input: $input) { __typename
@@ -73,6 +74,14 @@ async def test_an_export_has_every_part_and_nothing_of_others_nor_any_secret(
     assert "bob@example.com" not in text
     for secret in ("argon2", "passwordHash'", "sealed", "tokenHash"):
         assert secret not in text.replace("'field': 'passwordHash'", "")
+
+
+async def test_an_export_may_be_of_some_parts(people: People) -> None:
+    ann = await people.join("ann@example.com")
+    answer = await people.ask(EXPORT, ann, parts=["sessions", "secrets"])
+    assert set(answer["exportMyData"]["data"]) == {"sessions", "secrets"}
+    answer = await people.ask(EXPORT, ann, parts=["sessions", "all"])
+    assert answer == {"exportMyData": {"field": "parts.1"}}
 
 
 async def test_an_export_is_told_in_the_audit_and_refused_to_keys(people: People) -> None:

@@ -3,6 +3,15 @@
 import strawberry
 
 
+@strawberry.input(description="What to gather.")
+class ExportMyDataInput:
+    """Parts of an export."""
+
+    parts: list[str] | None = strawberry.field(
+        default=None, description="Only these parts, such as `sessions`; null: all."
+    )
+
+
 @strawberry.input(description="Who asks for their account's end, proving it once more.")
 class DeleteMyAccountInput:
     """A proof."""
