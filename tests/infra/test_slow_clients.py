@@ -49,7 +49,7 @@ async def stalled(service: Service, connector: str) -> AsyncIterator[Wire]:
     raw.setblocking(False)
     quiet: dict[str, Any] = {"sock": raw, "max_queue": 1, "ping_interval": None}
     async with dialling(service.url, "graphql-transport-ws", **quiet) as wire:
-        await wire.send(type="connection_init")
+        await wire.send(type="connection_init", payload=service.credential)
         assert (await wire.recv())["type"] == "connection_ack"
         await wire.subscribe("1", WIDELY, filter={"connectorIds": [connector]})
         assert (await wire.recv())["payload"]["data"]["messages"]["messages"] == []
