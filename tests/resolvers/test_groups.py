@@ -129,6 +129,7 @@ async def test_a_shared_connector_is_changed_and_run_by_the_groups_viewers(world
         "... on SavedMessages { savedCount }",
         viewer,
         connectorId=id,
+        idempotencyKey="once",
         messages=[{"instrument": "X", "type": "OTHER", "data": {}}],
     )
     assert saved["__typename"] == "SavedMessages", saved
