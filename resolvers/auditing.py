@@ -8,7 +8,14 @@ from resolvers import ids
 from resolvers.context import Context
 
 QUIET_CODES: Final = frozenset(
-    {"UNAUTHENTICATED", "BAD_USER_INPUT", "INVALID_INPUT", "NO_FIELDS_TO_UPDATE", "RATE_LIMITED"}
+    {
+        "UNAUTHENTICATED",
+        "BAD_USER_INPUT",
+        "INVALID_INPUT",
+        "NO_FIELDS_TO_UPDATE",
+        "TOO_MANY_ATTEMPTS",
+        "RATE_LIMITED",
+    }
 )
 """Refusals that say nothing of a caller who is nobody: a flood of them is no event each."""
 

@@ -66,8 +66,9 @@ class Services:
 class Context:
     """One operation's caller and services; its loaders batch but never cache, so a socket may keep it.
 
-    `action` is the mutation that runs now, for the audit, and `trail` what it has left there. Whatever reads `viewer`, `database` or a loader refuses
-    callers who are not signed in: a field is open to all only when it touches none of them.
+    `action` is the mutation that runs now, for the audit, and `trail` what it has left there. Whatever reads `viewer`,
+    `database` or a loader refuses callers who are not signed in: a field is open to all only when it touches none of
+    them.
     """
 
     caller: Caller
