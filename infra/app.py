@@ -190,6 +190,7 @@ async def _serve(
         body_limit=settings.max_request_bytes,
         batch_limit=settings.max_batch,
         crowd=front.crowd,
+        gate=front.gate,
         with_graphiql=front.graphiql,
         with_metrics=metrics_beside_api(settings),
         metrics_token=metrics_token(settings),

@@ -43,6 +43,9 @@ SIGN_INS: Final = frozenset(
 )
 """Mutations with which strangers try passwords and codes, or have mail sent."""
 
+VISITS: Final = 6
+"""Pages that signing in elsewhere may take: there, back, and again after a mistake."""
+
 STRIKES: Final = 10
 """One in so many requests may have a document that cannot be executed."""
 
@@ -106,6 +109,7 @@ class RateLimits:
         self._refreshes = Rate("refreshes", rates.mutations)
         self._cost = Rate("cost", rates.cost, unit="cost")
         self._credentials = Rate("credentials", rates.queries)
+        self._visits = Rate("visits", rates.sign_ins * VISITS)
         self._documents = Rate("documents", max(rates.queries // STRIKES, STRIKES))
         self._strikes = Strikes(self._documents.amount)
         self._sign_ins = (
@@ -161,6 +165,13 @@ class RateLimits:
         standing = await self._count(self._credentials, network(address), 1)
         if standing.spent:
             raise self._refusal([standing])
+
+    async def visit(self, address: str | None) -> Headers:
+        """Count a page of signing in; gives headers that say what is left, raises RequestRefused past the rate."""
+        standing = await self._count(self._visits, network(address), 1)
+        if standing.spent:
+            raise self._refusal([standing])
+        return _headers([standing])
 
     async def close(self) -> None:
         """Free what counting takes."""

@@ -17,10 +17,12 @@ from infra.web.entrance import Entrance
 from infra.web.graphiql import Graphiql
 from infra.web.health import Health
 from infra.web.http import GraphQLEndpoint
+from infra.web.limits import RateLimits
 from infra.web.metrics import Guarded, Metrics
 from infra.web.operations import Operations
 from infra.web.proxies import Proxies
 from infra.web.requests import Requests
+from infra.web.visits import Visits
 
 CORS_HEADERS: Final = (
     "accept",
@@ -48,6 +50,7 @@ def create_web(
     *,
     jwks: Respond | None = None,
     auth: ASGIApp | None = None,
+    gate: RateLimits | None = None,
     demo: str | None = None,
     cors_origins: Sequence[str] = (),
     allowed_hosts: Sequence[str] | None = None,
@@ -64,7 +67,7 @@ def create_web(
 ) -> Starlette:
     """The application over one schema's operations; `websocket` serves `/graphql` to sockets.
 
-    `auth` serves what is below `/auth`; `demo` is the address of the user whom GraphiQL signs in with one click.
+    `auth` serves what is below `/auth`, its requests counted by `gate`; `demo` is the address of the user whom GraphiQL signs in with one click.
     `allowed_hosts` are names the service may be called by beside `localhost` and addresses; None: any.
     `trusted_proxies` are addresses and networks that are believed who asks; `https_alone` tells browsers never to
     come by plain HTTP again.
@@ -82,7 +85,7 @@ def create_web(
         Route("/readyz", health.readyz, methods=["GET"]),
     ]
     if auth:
-        routes.append(Mount("/auth", auth))
+        routes.append(Mount("/auth", Visits(auth, gate) if gate else auth))
     if graphiql:
         routes.append(Route("/", _home, methods=["GET"]))
         routes.append(Mount("/static/graphiql", graphiql.asset))

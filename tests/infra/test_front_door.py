@@ -22,12 +22,15 @@ TRUSTED = "query Trusted { viewer { permissions } }"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+async def door(
+    shared_database_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Service]:
     directory: Path = tmp_path_factory.mktemp("door")
     documents = directory / "persisted-documents.json"
     documents.write_bytes(orjson.dumps({"7e57": TRUSTED}))
     async with Service(
         directory,
+        database_url=shared_database_url,
         environment="production",
         rate_limits=True,
         sign_ins_per_minute=3,

@@ -16,8 +16,9 @@ from infra.web.documents import Documents, Limits
 from infra.web.entrance import Authentication, Entrance
 from infra.web.errors import ErrorFormatter
 from infra.web.health import Check, Health
+from infra.web.limits import RateLimits
 from infra.web.metrics import Metrics
-from infra.web.operations import Gate, Operations
+from infra.web.operations import Operations
 from infra.web.routes import create_web
 from infra.web.server import serving
 from infra.web.websocket import WebSocketEndpoint
@@ -47,7 +48,7 @@ def operations(
     metrics: Metrics | None = None,
     timeout_seconds: float = 30.0,
     documents: Documents | None = None,
-    gate: Gate | None = None,
+    gate: RateLimits | None = None,
     hide_suggestions: bool = False,
 ) -> Operations:
     def context(caller: Caller) -> World:
@@ -77,7 +78,7 @@ def application(
     health: Health | None = None,
     timeout_seconds: float = 30.0,
     documents: Documents | None = None,
-    gate: Gate | None = None,
+    gate: RateLimits | None = None,
     hide_suggestions: bool = False,
     viewer: Viewer | None = None,
     authentication: Authentication | None = None,
@@ -101,6 +102,7 @@ def application(
         WebSocketEndpoint(served, entrance, **(sockets or {})),
         health or Health(checks or {}, timeout_seconds=0.2),
         metrics,
+        gate=gate,
         **options,
     )
 

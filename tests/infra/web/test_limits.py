@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from starlette.responses import Response
 
 from domain.identity import Caller, Unauthenticated, Viewer
 from infra.web.admission import Admission, Offer
@@ -187,6 +188,16 @@ async def test_who_sends_documents_that_cannot_be_executed_for_long_is_read_no_m
     assert answers[10].status_code == 429
     assert 0 < int(answers[10].headers["retry-after"]) <= 60
     assert '"documents";r=0;' in answers[10].headers["ratelimit"]
+
+
+async def test_pages_of_signing_in_are_counted_by_address() -> None:
+    app = application(auth=Response("a page"), gate=gate(sign_ins=1))
+    for address, wanted in (("198.51.100.1", [200] * 6 + [429]), ("198.51.100.2", [200])):
+        transport = httpx.ASGITransport(app=app, client=(address, 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://penstock.test") as http:
+            answers = [await http.get("/auth/provider") for _ in wanted]
+        assert statuses(answers) == wanted
+        assert ("retry-after" in answers[-1].headers) is (wanted[-1] == 429)
 
 
 def test_strikes_are_bounded_and_end(monkeypatch: pytest.MonkeyPatch) -> None:
