@@ -186,7 +186,7 @@ def _values(
         "uuid": [workspace],
     }
     found = {kind: [_as(kind, key) for key in all_] for kind, all_ in keys.items()}
-    return found | {"name": [f"name {mark}"], "instrument": [f"I-{mark}".upper()], "mark": [mark]}
+    return found | {"name": [f"name-{mark}"], "instrument": [f"I-{mark}".upper()], "mark": [mark]}
 
 
 class _Maker:
@@ -218,13 +218,13 @@ class _Maker:
     ) -> None:
         mark, at = self._mark, self._at
         await self.add(
-            "workspaces", id=self._workspace, name=f"name {mark}", industry=mark, location=mark,
+            "workspaces", id=self._workspace, name=f"name-{mark}", industry=mark, location=mark,
             time_zone="UTC", currency="USD", personal=False,
             second_factor_required=plan.guarded, version=1,
         )  # fmt: skip
         for role, id in people.items():
             await self.add(
-                "users", id=id, email=f"{role.value}@{mark}.example", name=f"name {mark}",
+                "users", id=id, email=f"{role.value}@{mark}.example", name=f"name-{mark}",
                 time_zone="UTC", status="active", email_verified_at=at, second_factor=False,
             )  # fmt: skip
             await self.of_workspace("members", user_id=id, role=role.value)
@@ -250,7 +250,7 @@ class _Maker:
         )  # fmt: skip
         for group in groups:
             await self.of_workspace(
-                "groups", id=group, name=f"name {mark} {group}", description=mark
+                "groups", id=group, name=f"name-{mark} {group}", description=mark
             )
             await self.of_workspace("group_members", group_id=group, user_id=people[Role.VIEWER])
 
@@ -260,7 +260,7 @@ class _Maker:
         mark, at = self._mark, self._at
         for id in connectors:
             await self.of_workspace(
-                "connectors", id=id, name=f"name {mark} {id}", url=f"wss://{mark}.example/ws",
+                "connectors", id=id, name=f"name-{mark} {id}", url=f"wss://{mark}.example/ws",
                 protocol="websocket", venue="custom", enabled=False, method="GET",
                 subscribe_frames=[mark], stale_after_ms=1000, mapping={"price": mark},
                 auth_type="none", secret_fields=[], secret_references={}, version=1,
@@ -316,12 +316,12 @@ class _Maker:
             resource_id=connectors[0], access=plan.access,
         )  # fmt: skip
         await self.of_workspace(
-            "api_keys", id=single["key"], name=f"name {mark}", prefix=mark[:8],
+            "api_keys", id=single["key"], name=f"name-{mark}", prefix=mark[:8],
             key_hash=_bytes(mark), permissions=[permission.value for permission in plan.key],
             created_by=owner,
         )  # fmt: skip
         await self.of_workspace(
-            "secrets", id=single["secret"], name=f"name {mark}", sealed=_bytes(mark),
+            "secrets", id=single["secret"], name=f"name-{mark}", sealed=_bytes(mark),
             masked=mark, version=1, created_by=owner, updated_by=owner,
         )  # fmt: skip
         await self.of_workspace(
