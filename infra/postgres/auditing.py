@@ -163,8 +163,9 @@ def _row(act: Act, key: object, told: Told) -> dict[str, Any]:
         changes += deed.changes
         changes += [Change(name, None, value) for name, value in (deed.facts or {}).items()]
     user_id = actor.user_id
-    if act.caller.viewer is None and outcome is AuditOutcome.DONE:
-        user_id = told.user_id  # who registers or signs in is who they turn out to be
+    if act.caller.viewer is None and actor.address and outcome is AuditOutcome.DONE:
+        # Who registers or signs in is who they turn out to be; an operator, who has no address, is not.
+        user_id = told.user_id
     return {
         "id": _ids.new(),
         "chain": workspace_id or UUID(int=0),

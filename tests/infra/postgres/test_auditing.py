@@ -209,6 +209,14 @@ async def test_who_registers_or_signs_in_is_who_they_turn_out_to_be(database: Da
     assert (reset.user_id, reset.subject_id) == (None, str(person.id))
 
 
+async def test_what_an_operator_does_for_people_is_not_told_as_theirs(database: Database) -> None:
+    operator = Act(Caller(None, "command line", agent="penstock"), "token")
+    async with database.write({ACT: operator}) as session:
+        session.add(signed_in(OWNER_ID))
+    (event,) = await events(database)
+    assert (event.user_id, event.subject_id) == (None, str(OWNER_ID))
+
+
 async def test_members_of_a_group_are_told_as_the_groups(database: Database) -> None:
     one, team = user(), group(HOME_WORKSPACE_ID)
     await save(database, one, team)
