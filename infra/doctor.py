@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 from alembic.util.exc import CommandError
@@ -21,6 +20,7 @@ from alembic.util.exc import CommandError
 from infra.mail.mailers import mailer_of
 from infra.mail.outbox import FileOutbox
 from infra.mail.smtp import ENCRYPTED, LOOPBACK
+from infra.postgres import roles
 from infra.postgres.data_directory import DataDirectoryInUse
 from infra.postgres.database import connector
 from infra.postgres.embedded import CannotStart, EmbeddedPostgres
@@ -28,6 +28,7 @@ from infra.postgres.migrate import status
 from infra.realtime.bus import Bus
 from infra.redaction import hide_named
 from infra.security.keys import KEY_FILE, KeyFile, read_key
+from infra.security.sealed import SEALED, SealedColumn
 from infra.security.vault import KeyVault
 from infra.settings import Settings, unknown_variables
 from infra.startup import CannotRun, listen, require_database
@@ -38,6 +39,10 @@ FREE_BYTES = 1024**3
 OPEN_FILES = 4_096
 CLOCK_SECONDS = 1.0
 BUS_SECONDS = 5.0
+_SEALED = """
+    select {column.key} as key, {column.label} as label, {column.column} as sealed from {column.table}
+    where {column.column} is not null order by {column.key} limit $1
+"""
 OPENED_AT_MOST = 1_000
 
 
@@ -73,7 +78,7 @@ async def examine(settings: Settings) -> list[Finding]:
     findings = _configuration(settings) + _documents(settings) + _directory(settings.data_dir)
     async with _database(settings) as (patient, reached):
         findings += reached
-        for check in (_schema, _keys, _clock, _bus, _mail, _port, _open_files):
+        for check in (_schema, _roles, _keys, _clock, _bus, _mail, _port, _open_files):
             try:
                 findings += await check(patient)
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
@@ -205,6 +210,19 @@ async def _schema(patient: Patient) -> list[Finding]:
     return [_ok(check, f"at {found.current}, the newest")]
 
 
+async def _roles(patient: Patient) -> list[Finding]:
+    check = "database roles"
+    if patient.database_url is None or not patient.migrated:
+        return []
+    async with _connection(patient.database_url) as connection:
+        lacking = await roles.missing(connection)
+        login = await connection.fetchval("select session_user")
+    if lacking:
+        found = f"{login} may not act as {', '.join(lacking)}"
+        return [Finding(check, State.FAIL, found, f"as a superuser: {roles.advice(login)}")]
+    return [_ok(check, f"{login} may act as {', '.join(roles.ROLES)}")]
+
+
 async def _keys(patient: Patient) -> list[Finding]:
     check, path = "encryption keys", patient.settings.data_dir.expanduser() / KEY_FILE
     if patient.settings.encryption_keys:
@@ -225,31 +243,34 @@ async def _keys(patient: Patient) -> list[Finding]:
 
 async def _open_stored(vault: KeyVault, url: str) -> list[Finding]:
     check = "encryption keys"
+    lost: list[str] = []
+    opened = old = 0
     async with _connection(url) as connection:
-        rows = await connection.fetch(
-            "select id, name, sealed from connectors where sealed is not null order by id limit $1",
-            OPENED_AT_MOST,
-        )
-    lost = [row["name"] for row in rows if not _opens(vault, row["sealed"], row["id"])]
+        for column in SEALED:
+            for row in await connection.fetch(_SEALED.format(column=column), OPENED_AT_MOST):
+                if _opens(vault, column, row):
+                    opened += 1
+                    old += not vault.is_current(row["sealed"])
+                else:
+                    lost.append(f"{row['label']} ({column.table})")
     if lost:
         names = ", ".join(lost[:5]) + (f" and {len(lost) - 5} more" if len(lost) > 5 else "")
         return [
             Finding(
                 check,
                 State.FAIL,
-                f"the secrets of {len(lost)} connectors cannot be opened: {names}",
+                f"the secrets of {len(lost)} rows cannot be opened: {names}",
                 "add the key they were sealed with to PENSTOCK_ENCRYPTION_KEYS, after the newest, "
                 "or set their secrets again",
             )
         ]
-    old = sum(not vault.is_current(row["sealed"]) for row in rows)
-    note = f", {old} of them sealed with an older key" if old else ""
-    return [_ok(check, f"open the secrets of all {len(rows)} connectors that have some{note}")]
+    note = f", {old} of them sealed with an older key: see `penstock keys rotate`" if old else ""
+    return [_ok(check, f"open all {opened} stored secrets{note}")]
 
 
-def _opens(vault: KeyVault, sealed: bytes, row_id: UUID) -> bool:
+def _opens(vault: KeyVault, column: SealedColumn, row: asyncpg.Record) -> bool:
     try:
-        vault.open(sealed, row_id.bytes)
+        vault.open(row["sealed"], column.associated(row["key"]))
     except ValueError:
         return False
     return True

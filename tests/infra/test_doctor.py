@@ -164,7 +164,9 @@ async def test_secrets_sealed_with_a_lost_key_are_named(tmp_path: Path, database
     await add_connector(database_url, UUID(int=3), "without", None)
     findings = await examine(made(tmp_path, database_url=database_url, encryption_keys=kept))
     assert of(findings, "encryption keys").state is State.FAIL
-    assert of(findings, "encryption keys").found.endswith("of 1 connectors cannot be opened: bad")
+    assert of(findings, "encryption keys").found.endswith(
+        "of 1 rows cannot be opened: bad (connectors)"
+    )
     findings = await examine(
         made(tmp_path, database_url=database_url, encryption_keys=f"{kept},{lost}")
     )
