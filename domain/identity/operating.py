@@ -116,7 +116,7 @@ async def move_in(session: AsyncSession, user: User, workspace_id: UUID, now: da
 async def enter(
     session: AsyncSession, door: Door, user: User, workspace_id: UUID, role: Role
 ) -> Workspace:
-    """Make a user a member, or change what they are; raises WorkspaceNotFound, PersonalWorkspace."""
+    """Make a user a member, or change what they are; raises Forbidden when there is no such workspace, PersonalWorkspace."""
     workspace = await held(session, workspace_id)
     if workspace.personal:
         raise PersonalWorkspace

@@ -14,12 +14,12 @@ from domain.errors import InvalidInput
 from domain.identity import (
     Act,
     Caller,
+    Forbidden,
     LastOwner,
     PersonalWorkspace,
     Role,
     User,
     UserStatus,
-    WorkspaceNotFound,
     operating,
     passwords,
     profile,
@@ -45,6 +45,7 @@ from infra.startup import CannotRun
 from infra.system import RandomIds, SystemClock
 
 PASSWORD_BYTES = 15
+WIDTH = 120
 Asked = Callable[[], str | None]
 
 
@@ -113,7 +114,7 @@ async def show(settings: Settings, as_json: bool) -> None:
             str(person.workspaces),
             f"{seen:%Y-%m-%d %H:%M} UTC" if seen else "never",
         )
-    output.print(table)
+    output.print(table, width=max(output.width, WIDTH), crop=False)
 
 
 async def deactivate(settings: Settings, email: str, undo: bool) -> None:
@@ -200,7 +201,7 @@ async def _desk(settings: Settings, action: str) -> AsyncIterator[Desk]:
         raise CannotRun(_why(error)) from None
     except LastOwner:
         raise CannotRun(f"{LastOwner.__doc__} Make another member the owner of it first") from None
-    except (WorkspaceNotFound, PersonalWorkspace):
+    except (Forbidden, PersonalWorkspace):
         raise CannotRun("there is no such workspace that others can enter") from None
     finally:
         hasher.close()

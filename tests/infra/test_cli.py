@@ -24,7 +24,8 @@ PENSTOCK = str(Path(sys.executable).parent / "penstock")
 COMMANDS = [
     ["up"], ["serve"], ["ingest"], ["replay"], ["doctor"], ["version"],
     ["migrate", "up"], ["migrate", "down"], ["migrate", "status"],
-    ["schema", "print"], ["schema", "check"],
+    ["schema", "print"], ["schema", "check"], ["token"],
+    ["user", "add"], ["user", "list"], ["user", "deactivate"], ["user", "reset-password"],
     ["audit", "verify"],
     ["keys", "generate"], ["keys", "status"], ["keys", "rotate"],
 ]  # fmt: skip
@@ -50,7 +51,7 @@ def penstock(
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["keys"], ["migrate"], ["schema"], *COMMANDS], ids=" ".join
+    "command", [[], ["keys"], ["migrate"], ["schema"], ["user"], *COMMANDS], ids=" ".join
 )
 def test_every_command_helps_with_an_example(command: list[str]) -> None:
     result = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "200"})
