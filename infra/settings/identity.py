@@ -24,7 +24,8 @@ class IdentitySettings(BaseSettings):
     public_url: str | None = Field(
         default=None,
         description="Where clients reach this service, such as `https://api.example.com`: the issuer of its tokens "
-        "and the base of its links. Unset: `http://host:port` as it listens.",
+        "and the base of its links. Unset: tokens are issued by `penstock`, and links start with `http://host:port` as "
+        "it listens.",
     )
     app_url: str | None = Field(
         default=None,

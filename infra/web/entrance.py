@@ -13,7 +13,7 @@ from domain.identity.changes import RightsChange
 from infra.web.admission import ANONYMOUS, Admission, Offer, Proof
 
 AT_A_TIME: Final = 8
-ATTEMPTS: Final = 4
+ATTEMPTS: Final = 8
 ANYTHING: Final = RightsChange()
 
 
@@ -118,7 +118,7 @@ class Entrance:
                 await guest.readmit(admission)
 
     async def _again(self, proof: Proof) -> Admission:
-        async for attempt in stamina.retry_context(on=_passing, attempts=ATTEMPTS, wait_max=1.0):
+        async for attempt in stamina.retry_context(on=_passing, attempts=ATTEMPTS, wait_max=2.0):
             with attempt:
                 async with self._turns:
                     return await self._authentication.again(proof)

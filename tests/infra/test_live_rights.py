@@ -1,10 +1,13 @@
 """Rights taken away while their owner is connected: on every process, within a second."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -52,6 +55,16 @@ class Town:
         """Change the database as any process could."""
         async with self.database.acquire() as connection:
             await connection.execute(statement, *arguments)
+
+    async def command(self, *arguments: str) -> None:
+        """Run `penstock` on this database."""
+        process = await asyncio.create_subprocess_exec(
+            Path(sys.executable).with_name("penstock"),
+            *arguments,
+            env=self.services[0]._environment,
+            stdin=subprocess.DEVNULL,
+        )
+        assert await process.wait() == 0
 
     async def connect(
         self, stack: AsyncExitStack, token: str, workspace: UUID | None = None
@@ -209,14 +222,13 @@ async def test_a_lesser_role_that_still_reads_disturbs_no_stream(town: Town) -> 
         await follow(wire)  # with the same id, so the first one was still running
 
 
-async def test_a_deactivated_user_is_out_everywhere(town: Town) -> None:
+async def test_who_is_deactivated_by_an_operator_is_out_everywhere(town: Town) -> None:
     user, office = await town.somebody()
     token = await town.sign_in(user)
     async with AsyncExitStack() as stack:
         wires = await town.connect(stack, token) + await town.connect(stack, token, office)
         texts = [asyncio.create_task(streamed(service, token)) for service in town.services]
-        await asyncio.sleep(0.3)
-        await town.change("update users set status = 'deactivated' where id = $1", user)
+        await town.command("user", "deactivate", f"{user}@example.com")
         assert await closings(wires) == {(FORBIDDEN, "Account deactivated")}
         async with asyncio.timeout(SECONDS):
             for text in await asyncio.gather(*texts):
