@@ -12,6 +12,7 @@ from infra.postgres.data_directory import DataDirectoryInUse
 from infra.postgres.database import connector
 from infra.postgres.embedded import CannotStart
 from infra.postgres.migrate import status
+from infra.postgres.roles import RolesMissing
 from infra.redaction import hide_named
 from infra.settings import InvalidSettings
 
@@ -99,7 +100,9 @@ async def require_migrations(url: str) -> None:
 def explain(error: BaseException) -> str | None:
     """What an operator can mend, in plain words; None for what is a bug."""
     for leaf in _leaves(error):
-        if isinstance(leaf, CannotRun | DataDirectoryInUse | CannotStart | InvalidSettings):
+        if isinstance(
+            leaf, CannotRun | DataDirectoryInUse | CannotStart | InvalidSettings | RolesMissing
+        ):
             return hide_named(str(leaf))
     return None
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import asyncpg
@@ -20,7 +21,8 @@ from infra.postgres.embedded import EmbeddedPostgres
 from infra.security.keys import KEY_FILE, new_key, read_key
 from infra.security.vault import KeyVault
 from infra.settings import Settings, load_settings
-from tests.factories import HOME_WORKSPACE_ID
+from tests.cluster import run
+from tests.factories import HOME_WORKSPACE_ID, new_id
 from tests.infra.mail.postbox import receiving
 
 PASSWORD = "hunter2-hunter2"
@@ -97,6 +99,28 @@ async def test_a_migrated_database_is_well(tmp_path: Path, database_url: str) ->
     assert "answers and can be written" in of(findings, "database").found
     assert of(findings, "migrations").state is State.OK
     assert of(findings, "clock").state is State.OK
+    assert of(findings, "database roles").state is State.OK
+
+
+async def test_a_user_who_may_not_take_the_roles_on_is_told_what_to_run(
+    tmp_path: Path, database_url: str
+) -> None:
+    login = f"plain_{new_id().hex}"
+    await run(
+        database_url, f"create role {login} login; grant select on alembic_version to {login}"
+    )
+    await run(
+        database_url, f"grant temporary on database {urlsplit(database_url).path[1:]} to {login}"
+    )
+    try:
+        url = database_url.replace("://postgres@", f"://{login}@")
+        finding = of(await examine(made(tmp_path, database_url=url)), "database roles")
+    finally:
+        await run(database_url, f"drop owned by {login}; drop role {login}")
+    assert finding.state is State.FAIL
+    assert f'GRANT penstock_api, penstock_accounts, penstock_ingest TO "{login}"' in str(
+        finding.mend
+    )
 
 
 async def test_an_embedded_database_is_started_for_the_examination(place: Path) -> None:

@@ -46,7 +46,7 @@ BY_THE_SERVICE = frozenset[str]()
 """Operations that go past the viewer's database role by design: here the resolvers' own checks are what there is."""
 
 EXAMPLES = settings(
-    max_examples=int(os.environ.get("PENSTOCK_TEST_TENANTS", "2")),
+    max_examples=int(os.environ.get("PENSTOCK_TEST_TENANTS", "1")),
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.generate],  # smaller examples would say no more, and take minutes
