@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import orjson
 import typer
+from rich.console import Console
 from rich.table import Table
 
 from domain.errors import InvalidInput
@@ -114,7 +115,7 @@ async def show(settings: Settings, as_json: bool) -> None:
             str(person.workspaces),
             f"{seen:%Y-%m-%d %H:%M} UTC" if seen else "never",
         )
-    output.print(table, width=max(output.width, WIDTH), crop=False)
+    Console(width=max(output.width, WIDTH), highlight=False).print(table)
 
 
 async def deactivate(settings: Settings, email: str, undo: bool) -> None:
