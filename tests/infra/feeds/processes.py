@@ -70,12 +70,19 @@ class Process:
         await asyncio.wait(tasks)
 
 
+def a_store(database: Database, process_id: UUID | None = None) -> ConnectorStore:
+    """A process's store of connectors."""
+    clock = SystemClock()
+    audit = PostgresAuditLog(Tenancy(database, database), clock)
+    named = NamedSecrets(database, VAULT, audit, clock)
+    return ConnectorStore(database, VAULT, named, process_id or uuid4())
+
+
 @asynccontextmanager
 async def a_process(database: Database, **changes: Any) -> AsyncIterator[Process]:
     """A started process; stopped at the end if the test has not ended it."""
     process_id, clock, published = uuid4(), SystemClock(), []
-    audit = PostgresAuditLog(Tenancy(database, database), clock)
-    store = ConnectorStore(database, VAULT, NamedSecrets(database, VAULT, audit, clock), process_id)
+    store = a_store(database, process_id)
     book = StatusBook(store, clock, published.append)
 
     async def announce(announcement: Announcement) -> None:

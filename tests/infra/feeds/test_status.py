@@ -12,12 +12,11 @@ from domain.connectors import (
     Secrets,
 )
 from infra.feeds.status import ERROR_LIMIT, Rate, StatusBook
-from infra.feeds.store import StatusRows
 from infra.postgres.database import Database
 from infra.system import SystemClock
 from tests import factories
 from tests.infra.feeds.factories import a_connector, a_lease, a_tick, eventually
-from tests.infra.feeds.processes import save, status
+from tests.infra.feeds.processes import a_store, save, status
 
 MOMENT = datetime(2026, 11, 21, tzinfo=UTC)
 
@@ -159,7 +158,7 @@ async def test_counts_go_on_from_what_was_stored_and_only_under_the_lease(
         connector.id,
         lease.holder,
     )
-    store = StatusRows(database)
+    store = a_store(database)
     loaded = await store.load(connector.id)
     assert loaded is not None
     book = StatusBook(store, SystemClock(), lambda status: None)
@@ -181,7 +180,7 @@ async def test_counts_go_on_from_what_was_stored_and_only_under_the_lease(
 
 async def test_the_newest_keys_come_first_and_a_lost_connector_is_told(database: Database) -> None:
     connector = await save(database, a_connector("ws://x/"))
-    store = StatusRows(database)
+    store = a_store(database)
     assert await store.recent_keys(connector.id, 10) == []
     moment = datetime.now(UTC)
     for number, key in enumerate(["t:1", "t:2", None, "t:3", None]):
