@@ -9,7 +9,16 @@ from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.errors import StaleVersion
-from domain.identity import Access, Forbidden, Permission, ResourceKind, ResourceShare, Viewer
+from domain.identity import (
+    Access,
+    Forbidden,
+    Permission,
+    ResourceKind,
+    ResourceShare,
+    Viewer,
+    access_to,
+    forget_shares,
+)
 from domain.keyset import Keyset
 from domain.paging import Page, Window
 from domain.ports import Clock, Database, Ids, Vault
@@ -57,7 +66,7 @@ async def set_secret(
     await hold(session, viewer.workspace_id, [name], alone=True)
     secret = await _named(session, viewer, name)
     if not viewer.may(Permission.MANAGE_SECRETS) and not (
-        secret is not None and await _shared(session, viewer, secret, Access.WRITE)
+        secret is not None and await _access(session, viewer, secret) is Access.WRITE
     ):
         raise Forbidden(needed=Permission.MANAGE_SECRETS.value)
     version = 0 if secret is None else secret.version
@@ -89,6 +98,9 @@ async def delete_secret(
     users = [] if force else await users_of(session, viewer.workspace_id, name)
     if users:
         raise SecretInUse(name=name, used_by=users[:NAMED_USERS], count=len(users))
+    if viewer.may(Permission.MANAGE_GROUPS) or viewer.may(Permission.MANAGE_CONNECTORS):
+        # Programs that may do neither leave shares behind, of an id that never comes again.
+        await forget_shares(session, viewer.workspace_id, ResourceKind.SECRET, secret.id)
     await session.delete(secret)
     await session.flush()
     return DeletedSecret(secret_id=secret.id, name=secret.name)
@@ -109,7 +121,7 @@ async def usable(
     secrets = {secret.name: secret for secret in found}
     if not viewer.may(Permission.USE_SECRETS):
         for name in names:
-            if name not in secrets or not await _shared(session, viewer, secrets[name]):
+            if name not in secrets or await _access(session, viewer, secrets[name]) is None:
                 raise Forbidden(needed=Permission.USE_SECRETS.value)
     return secrets
 
@@ -167,25 +179,17 @@ async def _new(session: AsyncSession, safe: Safe, viewer: Viewer, name: str, val
     )
 
 
-async def _shared(
-    session: AsyncSession, viewer: Viewer, secret: Secret, access: Access | None = None
-) -> bool:
-    shared = _shares(viewer, access) & (col(ResourceShare.resource_id) == secret.id)
-    return bool(await session.scalar(select(func.count()).where(shared)))
+async def _access(session: AsyncSession, viewer: Viewer, secret: Secret) -> Access | None:
+    return await access_to(session, viewer, ResourceKind.SECRET, secret.id)
 
 
 def _visible(viewer: Viewer) -> ColumnElement[bool]:
     mine = col(Secret.workspace_id) == viewer.workspace_id
     if viewer.may(Permission.USE_SECRETS) or viewer.may(Permission.MANAGE_SECRETS):
         return mine
-    return mine & col(Secret.id).in_(select(col(ResourceShare.resource_id)).where(_shares(viewer)))
-
-
-def _shares(viewer: Viewer, access: Access | None = None) -> ColumnElement[bool]:
-    """Shares of secrets with the viewer's groups, of any access or of this one."""
-    shares = (
-        (col(ResourceShare.workspace_id) == viewer.workspace_id)
-        & (col(ResourceShare.kind) == ResourceKind.SECRET)
-        & col(ResourceShare.group_id).in_(viewer.groups)
+    shared = select(col(ResourceShare.resource_id)).where(
+        col(ResourceShare.workspace_id) == viewer.workspace_id,
+        col(ResourceShare.kind) == ResourceKind.SECRET,
+        col(ResourceShare.group_id).in_(viewer.groups),
     )
-    return shares if access is None else shares & (col(ResourceShare.access) == access)
+    return mine & col(Secret.id).in_(shared)

@@ -125,6 +125,8 @@ async def test_a_share_lets_a_group_list_and_use_or_set_one_secret(world: World)
     set_anew = await world.do("setSecret", SECRET, writer, name="shared", value="v")
     assert set_anew["version"] == 2
     assert await world.forbidden("setSecret", writer, name="other", value="v") == "manage_secrets"
+    await world.do("deleteSecret", DELETED, name="shared")
+    assert await world.database.pool.fetchval("select count(*) from resource_shares") == 0
 
 
 async def test_secrets_of_another_workspace_are_their_own(world: World):
