@@ -58,7 +58,7 @@ def test_every_variable_in_the_docs_is_a_setting(page: Any) -> None:
 def test_every_command_in_the_docs_exists(page: Any) -> None:
     fences = re.findall(r"^    (.*)$|`(penstock [^`]*)`", page.read_text(), re.MULTILINE)
     for line in [indented or quoted for indented, quoted in fences]:
-        for command in re.findall(r"\bpenstock ((?:[a-z]+ ?)+)((?:--?[a-z-]+)?)", line):
+        for command in re.findall(r"\bpenstock ((?:[a-z][a-z-]* ?)+)((?:--?[a-z-]+)?)", line):
             words, option = command[0].split(), command[1]
             result = CliRunner().invoke(app, [*words[:2], "--help"], env={"COLUMNS": "300"})
             assert result.exit_code == 0, line
