@@ -25,7 +25,10 @@ class ViewingConnection(asyncpg.Connection):
         self._viewer = settings
 
     async def execute(
-        self, query: str, *arguments: Any, timeout: float | None = None  # noqa: ASYNC109
+        self,
+        query: str,
+        *arguments: Any,
+        timeout: float | None = None,  # noqa: ASYNC109
     ) -> str:
         """As asyncpg's; a BEGIN sets the viewer too."""
         if self._viewer and not arguments and query.startswith("BEGIN"):
