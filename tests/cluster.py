@@ -138,6 +138,13 @@ def with_database(url: str, name: str) -> str:
     )
 
 
+def as_login(url: str, login: str, password: str) -> str:
+    """The same database, as somebody else."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return url.replace(f"//{parts.netloc}/", f"//{login}:{password}@{host}/", 1)
+
+
 async def run(url: str, statement: str) -> None:
     """One statement on a connection of its own."""
     connection = await asyncpg.connect(url, timeout=30)

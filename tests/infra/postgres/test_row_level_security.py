@@ -18,7 +18,7 @@ from infra.postgres.migrations.security.grants import GRANTS
 from infra.postgres.roles import API
 from infra.postgres.viewing import settings_of
 from tests import factories
-from tests.cluster import drop_database, run, with_database
+from tests.cluster import as_login, drop_database, run, with_database
 from tests.factories import HOME_WORKSPACE_ID, NOW, OWNER_ID
 from tests.tenants import HOME, a_tenant
 
@@ -554,10 +554,11 @@ async def test_a_login_role_without_the_right_to_make_roles_is_told_what_to_run(
     server_url: str,
 ) -> None:
     login, name = f"plain_{factories.new_id().hex[-12:]}", f"penstock_test_{factories.new_id().hex}"
-    await run(server_url, f"create role {login} login")
+    await run(server_url, f"create role {login} login password 'plain'")
+    await run(server_url, f"grant {login} to current_user")
     try:
         await run(server_url, f"create database {name} owner {login}")
-        url = with_database(server_url, name).replace("://postgres@", f"://{login}@")
+        url = as_login(with_database(server_url, name), login, "plain")
         with pytest.raises(roles.RolesMissing, match=f'GRANT .* TO "{login}"'):
             await migrate.upgrade(url)
         await run(server_url, f"grant {', '.join(roles.ROLES)} to {login}")
