@@ -152,7 +152,7 @@ async def erase_account(session: AsyncSession, user_id: UUID, now: datetime) -> 
     ):
         statement: Any = delete(kind).where(condition).execution_options(**UNTOLD)
         await session.exec(statement)
-    user.email = f"deleted-{user_id}@invalid"
+    user.email = erased_address(user_id)
     user.name, user.time_zone = "", "UTC"
     user.email_verified_at = user.deletion_due_at = None
     user.second_factor = False
@@ -160,6 +160,11 @@ async def erase_account(session: AsyncSession, user_id: UUID, now: datetime) -> 
     user.updated_at = now
     await session.flush()
     return workspaces
+
+
+def erased_address(user_id: UUID) -> str:
+    """What an erased account has for an address: none, so that nobody can take it beforehand."""
+    return f"deleted:{user_id}"
 
 
 _OF_USER: Final[tuple[Any, ...]] = (

@@ -119,6 +119,10 @@ class Janitor:
                     user_id,
                     ", ".join(error.workspace_ids),
                 )
+            except SQLAlchemyError as error:
+                logger.error(
+                    "Account {} could not be deleted, trying again later: {!r}", user_id, error
+                )
         return erased
 
     async def _end_account(self, user_id: UUID) -> bool:

@@ -129,8 +129,8 @@ class KeyPairs:
         return ring.signer.kid, ring.signer.key
 
     async def of(self, kid: str) -> KeyBase | None:
-        """The key that verifies; an unknown one is looked for in the database, now and then."""
-        ring = self._ring or await self._fresh(ASK_AGAIN_AFTER)
+        """The key that verifies, at most a minute behind; an unknown one is looked for in the database, now and then."""
+        ring = await self._fresh(REFRESH_AFTER)
         if kid not in ring.verifying:
             ring = await self._fresh(ASK_AGAIN_AFTER)
         key, expires_at = ring.verifying.get(kid, (None, None))

@@ -3,9 +3,11 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from sqlmodel import col, select
 
 from domain.audit import Deed, record
+from domain.errors import InvalidInput
 from domain.identity import (
     Act,
     ApiKey,
@@ -23,7 +25,9 @@ from domain.identity import (
     User,
     UserStatus,
     Workspace,
+    clean_email,
 )
+from domain.identity.deletion import erased_address
 from infra.postgres.auditing import ACT
 from infra.postgres.database import Database
 from infra.postgres.janitor import Janitor
@@ -153,6 +157,22 @@ async def test_whom_others_need_as_owner_is_kept_until_they_hand_over(database: 
     assert done.erased_accounts == 1
     async with database.read() as session:
         assert await session.get(Workspace, shared.id) is not None
+
+
+async def test_an_account_that_cannot_be_deleted_keeps_no_other_from_it(database: Database) -> None:
+    stuck, _ = await a_person(database, deletion_due_at=NOW - timedelta(hours=2))
+    other = user(deletion_due_at=NOW - timedelta(hours=1))
+    await save(database, other, user(email=erased_address(stuck.id)))
+    done = await janitor(database).clean()
+    assert done is not None
+    assert done.erased_accounts == 1
+    async with database.read() as session:
+        assert (await session.get_one(User, other.id)).status is UserStatus.DELETED
+
+
+def test_nobody_can_register_the_address_of_an_erased_account() -> None:
+    with pytest.raises(InvalidInput):
+        clean_email("email", erased_address(new_id()))
 
 
 async def test_messages_go_with_their_workspace_and_others_stay(database: Database) -> None:

@@ -220,6 +220,26 @@ async def test_a_rotated_key_verifies_until_its_last_token_has_ended(
     assert await refusal(issuer, late) == "access token not valid"
 
 
+async def test_a_process_that_only_verifies_hears_of_a_rotation(
+    issuer: AccessTokens, keys: KeyPairs, database: Database, clock: FixedClock
+):
+    listening = tokens(KeyPairs(database, VAULT, clock, LIFETIME), clock)
+    await listening.start()
+    thief = AccessTokens(
+        keys,
+        clock,
+        RandomIds(),
+        issuer="https://api.example.com",
+        audience="penstock",
+        lifetime=timedelta(days=1),
+    )
+    forged, _ = await thief.issue(uuid4(), uuid4())
+    await issuer.rotate()
+    assert isinstance(await listening.verify(forged), Claims)
+    clock.advance(minutes=18)
+    assert await refusal(listening, forged) == "access token not valid"
+
+
 async def test_a_key_gives_way_by_itself_when_it_is_old(
     issuer: AccessTokens, keys: KeyPairs, clock: FixedClock
 ):
