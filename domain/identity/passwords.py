@@ -30,6 +30,9 @@ LONGEST_TRIED: Final = 1024
 RESET_LIFETIME: Final = timedelta(hours=1)
 _FEWEST_CHARACTERS: Final = 5
 _SHORTEST_PART: Final = 4
+_UNSET: Final = (
+    "cannot be: the account has no password yet; requestPasswordReset mails a token to choose one"
+)
 
 
 def check_password(door: Door, field: str, password: str, email: str, name: str = "") -> str:
@@ -117,13 +120,19 @@ async def change_password(
     new: str,
     session_id: UUID | None,
 ) -> User:
-    """Replace the password, known the old one, and end the user's other sessions; raises what proving raises."""
+    """Replace the password, known the old one, and end the user's other sessions; raises what proving raises.
+
+    An account's first password takes a mailed token: a stolen session must not become a way in for good.
+    """
     user = await reauthenticate(database, door, user_id, password=old, field="oldPassword")
     new = check_password(door, "newPassword", new, user.email, user.name)
     hash = await door.hasher.hash(new)
     now = door.clock.now()
     async with database.write() as session:
-        set_password(door, await held_credential(session, user_id), hash)
+        credential = await held_credential(session, user_id)
+        if credential.password_hash is None:
+            raise InvalidInput(field="oldPassword", reason=_UNSET)
+        set_password(door, credential, hash)
         await one_time.void(session, user_id, OneTimePurpose.RESET_PASSWORD, now)
         await end_all_sessions(session, user_id, SessionEnd.PASSWORD_CHANGED, now, but=session_id)
     door.post.send(mails.notice(user.email, "The password"), caller.request_id)

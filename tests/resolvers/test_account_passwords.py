@@ -5,6 +5,7 @@ import asyncio
 from sqlmodel import select
 
 from domain.identity import (
+    Credential,
     OneTimeToken,
     RefreshToken,
     token_hash,
@@ -61,6 +62,18 @@ async def test_a_changed_password_needs_the_old_one_and_ends_the_other_sessions(
     assert await people.going_on(viewer) == [viewer.session_id]
     assert people.mailbox.mails[-1].subject == "The password changed"
     assert (await people.do("signIn", email=EMAIL, password=PASSWORD))["__typename"] != "Session"
+    assert (await people.do("signIn", email=EMAIL, password=NEXT))["__typename"] == "Session"
+
+
+async def test_a_first_password_takes_the_mailbox_and_not_only_a_session(people: People):
+    viewer = await people.join()
+    async with people.database.write() as session:
+        (await session.exec(select(Credential))).one().password_hash = None
+    refused = await people.do("changePassword", viewer, newPassword=NEXT)
+    assert (refused["__typename"], refused["field"]) == ("InvalidInput", "oldPassword")
+    assert (await people.do("signIn", email=EMAIL, password=NEXT))["__typename"] != "Session"
+    await people.do("requestPasswordReset", email=EMAIL)
+    await people.do("resetPassword", token=people.mailbox.token(), password=NEXT)
     assert (await people.do("signIn", email=EMAIL, password=NEXT))["__typename"] == "Session"
 
 

@@ -74,7 +74,10 @@ class EndSessionInput:
 class ChangePasswordInput:
     """Both passwords."""
 
-    old_password: str | None = strawberry.field(default=None, description=PASSWORD)
+    old_password: str | None = strawberry.field(
+        default=None,
+        description="The account's password. One that has none gets it by `requestPasswordReset`.",
+    )
     new_password: str = strawberry.field(description=NEW_PASSWORD)
 
 
