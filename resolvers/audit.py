@@ -106,6 +106,11 @@ def changes_of(root: strawberry.Parent[AuditEvent]) -> list[audit.Change]:
     ]
 
 
+def sequence_of(root: strawberry.Parent[AuditEvent]) -> int | None:
+    """The number in its workspace; None where all accounts' events are numbered together, which tells of others."""
+    return None if root.chain == audit.ACCOUNTS_CHAIN else root.sequence
+
+
 def hash_of(root: strawberry.Parent[AuditEvent]) -> str:
     """The seal, in hexadecimal digits."""
     return root.hash.hex()

@@ -9,7 +9,7 @@ import strawberry
 from domain.errors import InvalidInput
 from domain.identity import Permission
 from domain.messages import MessageBatchRecord, QuarantinedFrame, Record, SequenceGap, records
-from resolvers import audit, ids, secrets
+from resolvers import audit, auditing, ids, secrets
 from resolvers.context import Context, Info
 from resolvers.identity import accounts, groups, keys, workspaces
 
@@ -32,8 +32,18 @@ async def node(
         context.require(Permission.READ_DATA)
         return None if uuid is None else await _BY_UUID[type_name](context, uuid)
     if type_name in _BY_RIGHT:
-        return None if context.viewer.delegate else await _BY_RIGHT[type_name](context, id)
+        return None if context.viewer.delegate else await _by_right(context, type_name, id)
     return None
+
+
+async def _by_right(context: Context, type_name: str, id: str) -> object | None:
+    """A look at others' data is one for the audit whichever way it is taken: by a list, or by one object's id."""
+    found = await _BY_RIGHT[type_name](context, id)
+    field, me = _WATCHED.get(type_name), context.viewer.user_id
+    whose = getattr(found, "id" if type_name == "User" else "user_id", None)
+    if found is not None and field is not None and (me is None or whose != me):
+        await auditing.viewed(context, field, found)
+    return found
 
 
 async def _connector(context: Context, key: UUID) -> object | None:
@@ -93,3 +103,12 @@ _BY_RIGHT: Final[Mapping[str, Callable[[Context, str], Awaitable[object | None]]
     "Invitation": workspaces.visible_invitation,
 }
 """Each of these decides itself who may see it, and gives None to others."""
+
+_WATCHED: Final[Mapping[str, str]] = {
+    "User": "members",
+    "ApiKey": "apiKeys",
+    "AuditEvent": "auditEvents",
+    "Secret": "secrets",
+    "Invitation": "invitations",
+}
+"""What is others' data, and the field that shows many of it, by which the audit knows a look."""

@@ -43,7 +43,7 @@ async def request_deletion(
             context.caller,
             user_id,
             password=input.password,
-            code=input.code,
+            code=input.totp,
         )
 
 

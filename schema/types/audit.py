@@ -49,7 +49,10 @@ class AuditActor:
 class AuditEvent(relay.Node):
     id: relay.NodeID[UUID]
     at: datetime = plain("When it was done.")
-    sequence: Long = plain("Its number: events of a workspace are numbered without holes.")
+    sequence: Long | None = field(
+        resolvers.sequence_of,
+        "Its number: events of a workspace are numbered without holes; null for events of accounts.",
+    )
     actor: AuditActor = field(resolvers.actor_of, "Who did it.")
     action: str = plain(
         "What was done: a mutation's name, `view:...` for looking at others' data, or a deed of the service."

@@ -22,7 +22,7 @@ from domain.identity import Caller, Credential, Permission, Role, Viewer
 from resolvers import ids
 from resolvers.auditing import OF_ACCOUNTS
 from schema.root import schema
-from tests.factories import HOME_WORKSPACE_ID, OWNER_ID, api_key, new_id, save
+from tests.factories import HOME_WORKSPACE_ID, OWNER_ID, api_key, member, new_id, save, user
 from tests.resolvers.people import ANONYMOUS, PASSWORD, People, living_people
 from tests.resolvers.world import VIEWER
 from tests.tenants import a_tenant
@@ -34,7 +34,7 @@ EVENTS = """query($workspace: ID, $filter: AuditEventFilter, $first: Int, $after
     totalCount pageInfo { endCursor hasNextPage }
     edges { node { id at sequence action outcome code subjectType subjectId address agent requestId hash
       actor { userId apiKeyId sessionId user { name } apiKey { name } } changes { field before after } } } } }"""
-OWN = "{ accountEvents { edges { node { action outcome code subjectType } } } }"
+OWN = "{ accountEvents { edges { node { action outcome code subjectType sequence } } } }"
 
 
 @pytest.fixture
@@ -224,6 +224,21 @@ async def test_looking_at_others_data_is_told_once_an_hour(people: People) -> No
     assert len(await people.events(action="view:auditEvents")) == 2
 
 
+async def test_a_look_is_told_whichever_way_it_is_taken(people: People) -> None:
+    colleague, key = user(), api_key(HOME_WORKSPACE_ID, OWNER_ID)
+    await save(people.database, colleague, key)
+    await save(people.database, member(HOME_WORKSPACE_ID, colleague.id, Role.VIEWER))
+    document = "query($id: ID!) { node(id: $id) { id } }"
+    for kind, id in (("User", OWNER_ID), ("User", colleague.id), ("ApiKey", key.id)):
+        found = await people.ask(document, VIEWER, id=ids.global_id(kind, id))
+        assert found["node"] is not None
+    looks = [e.action for e in await people.events(user_id=OWNER_ID)]
+    assert sorted(looks) == ["view:apiKeys", "view:members"]
+    people.clock.advance(hours=1)
+    await people.ask("{ viewer { apiKeys { edges { node { id } } } } }", VIEWER)
+    assert len(await people.events(action="view:apiKeys")) == 2
+
+
 async def test_failed_sign_ins_are_told_alike_for_known_and_unknown_addresses(
     people: People,
 ) -> None:
@@ -251,6 +266,8 @@ async def test_people_see_what_they_did_and_what_was_done_to_their_account(peopl
     assert "signIn" in actions
     assert "register" in actions
     assert actions.count("signIn") == 1
+    # A number would say how much others do.
+    assert {edge["node"]["sequence"] for edge in data["accountEvents"]["edges"]} == {None}
 
 
 async def test_an_account_is_not_told_of_in_the_workspace_one_acts_in(people: People) -> None:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
+import pyotp
 import pytest
 
 from domain.identity import Caller, Role, User, UserStatus, Viewer
@@ -168,6 +169,18 @@ async def test_whom_others_need_as_owner_is_told_which_workspaces_to_hand_over(
     await save(people.database, co_owner)
     await save(people.database, member(shared.id, co_owner.id))
     assert (await asked(people, ann, password=PASSWORD))["__typename"] == "AccountDeletion"
+
+
+async def test_an_end_is_asked_for_with_the_second_factor_where_it_is_on(people: People) -> None:
+    ann = await people.join()
+    enrolment = await people.do("enrolTotp", ann, password=PASSWORD)
+    app = pyotp.TOTP(enrolment["secret"])
+    codes = (await people.do("confirmTotp", ann, totp=app.at(people.clock.now())))["codes"]
+    assert (await asked(people, ann, password=PASSWORD))["code"] == "SECOND_FACTOR_REQUIRED"
+    wrong = await asked(people, ann, password=PASSWORD, totp="000000")
+    assert wrong["code"] == "WRONG_CODE"
+    done = await asked(people, ann, password=PASSWORD, totp=codes[0])
+    assert done["__typename"] == "AccountDeletion"
 
 
 async def test_nobodys_mailbox_is_flooded_with_confirmations(people: People) -> None:

@@ -2,6 +2,8 @@
 
 import strawberry
 
+from schema.inputs.identity.accounts import PASSWORD, TOTP
+
 
 @strawberry.input(description="What to gather.")
 class ExportMyDataInput:
@@ -16,12 +18,9 @@ class ExportMyDataInput:
 class DeleteMyAccountInput:
     """A proof."""
 
-    password: str | None = strawberry.field(
-        default=None, description="Your password; null for an account that has none."
-    )
-    code: str | None = strawberry.field(
-        default=None,
-        description="A code of your second factor, or a recovery code, if your account has one.",
+    password: str | None = strawberry.field(default=None, description=PASSWORD)
+    totp: str | None = strawberry.field(
+        default=None, description=TOTP + " Needed where the second factor is on."
     )
 
 

@@ -28,7 +28,7 @@ from schema.errors import (
     WrongPassword,
     mutation,
 )
-from schema.views import Connection, field, plain, view
+from schema.views import Connection, field, plain, view, watched
 
 if TYPE_CHECKING:
     from schema.types.identity.keys import ApiKey
@@ -128,7 +128,7 @@ class Viewer:
         resolvers.sessions_of_viewer,
         "The person's sessions that go on, newest first; null for an API key.",
     )
-    api_keys: Connection[Annotated["ApiKey", _KEYS]] | None = field(
+    api_keys: Connection[Annotated["ApiKey", _KEYS]] | None = watched(
         key_resolvers.page_of_viewer,
         "API keys of the workspace, newest first. Needs MANAGE_API_KEYS.",
     )
