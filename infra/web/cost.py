@@ -222,6 +222,6 @@ def _integers(operation: OperationDefinitionNode, variables: Mapping[str, Any]) 
         value = variables.get(name)
         if name not in variables and isinstance(definition.default_value, IntValueNode):
             value = int(definition.default_value.value)
-        if type(value) is int:
-            integers[name] = min(max(value, 1), PAGE_LIMIT)
+        if isinstance(value, int | float) and value == value // 1:  # GraphQL takes 1000.0 as an Int
+            integers[name] = min(max(int(value), 1), PAGE_LIMIT)
     return integers

@@ -3,11 +3,13 @@
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 from graphql import (
     DirectiveNode,
     FieldNode,
+    FragmentDefinitionNode,
     GraphQLError,
     GraphQLSchema,
     GraphQLSyntaxError,
@@ -26,7 +28,7 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from infra.web.cost import Costs, too_complex
 from infra.web.introspection import ABOUT_SCHEMA
 from infra.web.operations import Prepared, Request, RequestRefused
-from infra.web.selections import Document, Selections
+from infra.web.selections import Document, Selections, field_names
 from infra.web.trusted import PersistedDocuments
 
 CONDITIONS: Final = frozenset({"include", "skip"})
@@ -197,14 +199,18 @@ class _Walk(Visitor):
         self.aliases = 0
         self.directives = 0
         self.about_schema = False
-        self.root_fields = 0
+        self._fragments: dict[str, FragmentDefinitionNode] = {}
+        self._operations: list[SelectionSetNode] = []
 
     def enter_field(self, node: FieldNode, *_: Any) -> None:
         self.aliases += node.alias is not None
         self.about_schema |= node.name.value in ABOUT_SCHEMA
 
     def enter_operation_definition(self, node: OperationDefinitionNode, *_: Any) -> None:
-        self.root_fields = max(self.root_fields, _fields(node.selection_set))
+        self._operations.append(node.selection_set)
+
+    def enter_fragment_definition(self, node: FragmentDefinitionNode, *_: Any) -> None:
+        self._fragments[node.name.value] = node
 
     def enter_directive(self, node: DirectiveNode, *_: Any) -> None:
         self.directives += 1
@@ -221,12 +227,8 @@ class _Walk(Visitor):
             return too_complex(
                 f"{self.directives} directives; at most {limits.directives} are allowed"
             )
-        if self.root_fields > limits.root_fields:
-            return too_complex(
-                f"{self.root_fields} root fields; at most {limits.root_fields} are allowed"
-            )
+        for operation in self._operations:
+            names = islice(field_names(operation, self._fragments), limits.root_fields + 1)
+            if sum(1 for _ in names) > limits.root_fields:
+                return too_complex(f"More than {limits.root_fields} root fields are not allowed")
         return None
-
-
-def _fields(selections: SelectionSetNode) -> int:
-    return sum(isinstance(node, FieldNode) for node in selections.selections)

@@ -7,23 +7,17 @@ hour and the day: an address that goes on trying waits a minute, then an hour, t
 import asyncio
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
-from typing import Any, Final
+from typing import Final
 
-from graphql import (
-    FieldNode,
-    FragmentSpreadNode,
-    GraphQLError,
-    InlineFragmentNode,
-    OperationType,
-    SelectionSetNode,
-)
+from graphql import GraphQLError, OperationType
 
 from domain.identity import Caller
 from infra.web.counters import Counters
 from infra.web.operations import Prepared, RequestRefused
+from infra.web.selections import field_names
 from infra.web.strikes import Strikes
 
 RATE_LIMITED: Final = "RATE_LIMITED"
@@ -136,7 +130,7 @@ class RateLimits:
         who, address = identity(caller), network(caller.address)
         counted: list[tuple[Rate, str, int]] = []
         if prepared.kind is OperationType.MUTATION:
-            fields = list(_root_fields(prepared))
+            fields = _root_fields(prepared)
             tried = sum(name in SIGN_INS for name in fields)
             counted.append((self._mutations, who, len(fields)))
             counted += [(rate, address, tried) for rate in self._sign_ins if tried]
@@ -233,18 +227,7 @@ def _headers(standings: Iterable[Standing]) -> Headers:
     return [(b"ratelimit", left.encode()), (b"ratelimit-policy", policies.encode())]
 
 
-def _root_fields(prepared: Prepared) -> Iterator[str]:
-    """Names of the operation's root fields, once for every time they are asked for."""
-    fragments: Mapping[str, Any] = prepared.executor.fragments
-    spread: set[str] = set()
-    waiting: list[SelectionSetNode] = [prepared.executor.operation.selection_set]
-    while waiting:
-        for node in waiting.pop().selections:
-            match node:
-                case FieldNode():
-                    yield node.name.value
-                case InlineFragmentNode():
-                    waiting.append(node.selection_set)
-                case FragmentSpreadNode() if node.name.value not in spread:
-                    spread.add(node.name.value)
-                    waiting.append(fragments[node.name.value].definition.selection_set)
+def _root_fields(prepared: Prepared) -> list[str]:
+    executor = prepared.executor
+    fragments = {name: details.definition for name, details in executor.fragments.items()}
+    return list(field_names(executor.operation.selection_set, fragments))

@@ -1,8 +1,17 @@
 """What has been compiled for one document, kept as long as the document is."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from graphql import DocumentNode, GraphQLError
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    InlineFragmentNode,
+    SelectionSetNode,
+)
 from graphql.execution.collect_fields import FieldDetailsList
 from graphql.execution.executor import Executor
 
@@ -58,3 +67,22 @@ class Document(DocumentNode):
     """A parsed document with its compiled selections."""
 
     selections: Selections
+
+
+def field_names(
+    selections: SelectionSetNode, fragments: Mapping[str, FragmentDefinitionNode]
+) -> Iterator[str]:
+    """Names of a selection's own fields, once for every time they are asked for, fragments or not."""
+    spread: set[str] = set()
+    waiting = [selections]
+    while waiting:
+        for node in waiting.pop().selections:
+            match node:
+                case FieldNode():
+                    yield node.name.value
+                case InlineFragmentNode():
+                    waiting.append(node.selection_set)
+                case FragmentSpreadNode() if node.name.value not in spread:
+                    spread.add(node.name.value)
+                    if (fragment := fragments.get(node.name.value)) is not None:
+                        waiting.append(fragment.selection_set)

@@ -69,6 +69,18 @@ def test_aliases_and_root_fields_are_limited():
     Documents(SCHEMA, limits).get("{ a: failing failing b: failing c: failing }", None, None)
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "{ ...F } fragment F on Query { failing failing failing }",
+        "{ failing ... on Query { failing ... { failing } } }",
+        "query A { failing } query B { failing ...F } fragment F on Query { failing failing }",
+    ],
+)
+def test_root_fields_are_counted_wherever_they_stand(query: str) -> None:
+    assert refusal(Documents(SCHEMA, Limits(root_fields=2)), query) == ["QUERY_TOO_COMPLEX"]
+
+
 def test_a_document_too_long_to_read_is_refused_unread():
     documents = Documents(SCHEMA, Limits(characters=100))
     documents.get("{ __typename }".ljust(100), None, None)
@@ -104,6 +116,7 @@ def test_depth_is_limited_through_fragments():
         ("{ ticks(first: 10) { edges { cursor node { id } } pageInfo { hasNextPage } } }", {}, 34),
         ("{ ticks { edges { node { id } } } }", {}, 1 + 1 + 100),
         ("query Q($n: Int!) { ticks(first: $n) { edges { cursor } } }", {"n": 20}, 22),
+        ("query Q($n: Int!) { ticks(first: $n) { edges { cursor } } }", {"n": 200.0}, 202),
         ("query Q($n: Int = 7) { ticks(first: $n) { edges { cursor } } }", {}, 9),
         ("query Q($n: Int = 7) { ticks(first: $n) { edges { cursor } } }", {"n": None}, 52),
         (
