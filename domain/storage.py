@@ -9,7 +9,7 @@ from domain.identity import Viewer
 
 @dataclass(frozen=True, slots=True)
 class StorageTable:
-    """A table with its indexes and partitions; rows as the planner estimates them."""
+    """A table: how many rows in it are the viewer's, and how many bytes they take, about."""
 
     name: str
     row_count: int
@@ -18,7 +18,7 @@ class StorageTable:
 
 @dataclass(frozen=True, slots=True)
 class StoragePartition:
-    """A partition of the messages: those received from `since` (inclusive) to `until` (exclusive)."""
+    """The viewer's messages received from `since` (inclusive) to `until` (exclusive), one partition."""
 
     name: str
     since: datetime
@@ -43,4 +43,4 @@ class StorageInspector(Protocol):
     """Looks at the database as it is now."""
 
     async def storage(self, viewer: Viewer) -> Storage:
-        """Sizes on disk, of all workspaces together; rows as far as the viewer may see them, estimated where many."""
+        """What is the viewer's; nothing in it may follow from what others keep."""

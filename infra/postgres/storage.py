@@ -1,8 +1,7 @@
-"""What the database holds, told from its catalogue."""
+"""What the database holds of a viewer's, and nothing that follows from what it holds of others'."""
 
-from dataclasses import dataclass
-
-import asyncpg
+from collections.abc import Sequence
+from typing import Any
 
 from domain.identity import Viewer
 from domain.positions import time_of
@@ -11,41 +10,36 @@ from infra.postgres.database import Connection
 from infra.postgres.partitions import Partition, partitions_of
 from infra.postgres.tenancy import Tenancy
 
-EXACT_BYTES = 1024 * 1024
-"""Tables whose rows take no more than this are counted, others estimated."""
+SAMPLE_ROWS = 200
+"""How many rows tell how long a row is."""
 
-# Both estimates lag behind inserts, and each is lost now and then: the greater one is nearer the truth.
-_RELATIONS = """
-    select relation.oid::bigint as oid, relation.relname as name, inhparent::bigint as parent,
-           pg_total_relation_size(relation.oid) as byte_count,
-           pg_relation_size(relation.oid) as row_bytes,
-           case relation.relkind when 'p' then 0
-                else greatest(relation.reltuples, n_live_tup, 0) end::bigint as row_count
-    from pg_class relation
-    left join pg_inherits on inhrelid = relation.oid
-    left join pg_stat_user_tables stat on stat.relid = relation.oid
-    where relation.relnamespace = current_schema()::regnamespace and relation.relkind in ('r', 'p')
-        and has_table_privilege(coalesce(inhparent, relation.oid), 'select')
-    order by relation.relname
+COUNTED = 10_000
+"""Messages of a partition are counted up to here, beyond it added up from their batches."""
+
+_READABLE = """
+    select relname, exists (
+        select from pg_attribute where attrelid = pg_class.oid and attname = 'workspace_id'
+    ) from pg_class
+    where relnamespace = current_schema()::regnamespace and relkind in ('r', 'p')
+        and not relispartition and relrowsecurity and has_table_privilege(oid, 'select')
+    order by relname
 """
-_SERVER = """
-    select current_setting('server_version') as version,
-           pg_database_size(current_database()) as byte_count
+_SIZE = """
+    select coalesce(avg(pg_column_size(sample)), 0)::float8
+    from (select * from {rows} limit {limit}) sample
 """
-
-
-@dataclass(slots=True)
-class _Relation:
-    oid: int
-    name: str
-    parent: int | None
-    byte_count: int
-    row_bytes: int
-    row_count: int
+_ROWS = "select count(*), ({size}) from {rows}"
+_MESSAGES = """
+    select (select count(*) from (select from {rows} limit {counted}) few),
+        (select coalesce(sum(message_count), 0)::bigint from message_batches where {bounds}), ({size})
+"""
 
 
 class PostgresStorage:
-    """Looks at the database as it is now (`domain.storage.StorageInspector`)."""
+    """Looks at the database as it is now (`domain.storage.StorageInspector`).
+
+    Sizes on disk would tell everybody how much others keep: rows are counted, and measured, as the viewer sees them.
+    """
 
     def __init__(self, databases: Tenancy, *, embedded: bool, bus: str) -> None:
         self._databases = databases
@@ -53,71 +47,63 @@ class PostgresStorage:
         self._bus = bus
 
     async def storage(self, viewer: Viewer) -> Storage:
-        """Sizes of the tables that viewers read at all; their rows, where there are few counted as the viewer sees them."""
-        async with self._databases.seen_by(viewer).acquire() as connection:
-            server = await connection.fetchrow(_SERVER)
-            relations = [_Relation(*record) for record in await connection.fetch(_RELATIONS)]
-            bounds = await partitions_of(connection)
-            await _count_small(connection, relations, bounds)
-        if server is None:
-            raise RuntimeError("the server did not tell its version")
-        named = {relation.name: relation for relation in relations}
+        """The tables whose rows are somebody's, and the partitions, with what is the viewer's in them."""
+        async with self._databases.seen_by(viewer).snapshot() as connection:
+            version = await connection.fetchval("select current_setting('server_version')")
+            partitions = [
+                await _partition(connection, viewer, bound)
+                for bound in await partitions_of(connection)
+            ]
+            tables = [
+                _whole(name, partitions)
+                if name == "messages"
+                else await _table(connection, viewer, name, of_workspace)
+                for name, of_workspace in await connection.fetch(_READABLE)
+            ]
         return Storage(
-            server_version=server["version"],
+            server_version=version,
             embedded=self._embedded,
-            byte_count=server["byte_count"],
-            tables=_tables(relations),
-            partitions=[
-                StoragePartition(
-                    name=bound.name,
-                    since=time_of(bound.first_id),
-                    until=time_of(bound.end_id),
-                    row_count=named[bound.name].row_count,
-                    byte_count=named[bound.name].byte_count,
-                )
-                for bound in bounds
-                if bound.name in named
-            ],
+            byte_count=sum(table.byte_count for table in tables),
+            tables=tables,
+            partitions=partitions,
             bus=self._bus,
         )
 
 
-def _tables(relations: list[_Relation]) -> list[StorageTable]:
-    """Every table, each with its partitions' rows and bytes."""
-    rows: dict[int, int] = {}
-    size: dict[int, int] = {}
-    for relation in relations:
-        owner = relation.oid if relation.parent is None else relation.parent
-        rows[owner] = rows.get(owner, 0) + relation.row_count
-        size[owner] = size.get(owner, 0) + relation.byte_count
-    return [
-        StorageTable(relation.name, rows[relation.oid], size[relation.oid])
-        for relation in relations
-        if relation.parent is None
-    ]
+def _whole(name: str, partitions: Sequence[StoragePartition]) -> StorageTable:
+    rows = sum(partition.row_count for partition in partitions)
+    return StorageTable(name, rows, sum(partition.byte_count for partition in partitions))
 
 
-async def _count_small(
-    connection: Connection, relations: list[_Relation], bounds: list[Partition]
-) -> None:
-    """Count what is small. Partitions are read as parts of their table, whose policies are not theirs."""
-    small = [relation for relation in relations if relation.row_bytes <= EXACT_BYTES]
-    partitioned = {relation.parent for relation in relations}
-    within = {
-        bound.name: f"messages where id between {bound.first_id} and {bound.end_id - 1}"
-        for bound in bounds
-    }
-    counts = " union all ".join(
-        f"select {relation.oid}::bigint, count(*) from "  # noqa: S608
-        + within.get(relation.name, f'"{relation.name}"')
-        for relation in small
-        if relation.oid not in partitioned
+async def _table(
+    connection: Connection, viewer: Viewer, name: str, of_workspace: bool
+) -> StorageTable:
+    condition = "workspace_id = $1" if of_workspace else "$1::uuid is not null"
+    rows = f'"{name}" where {condition}'
+    count, length = await _one(connection, viewer, _ROWS.format(size=_size(rows), rows=rows))
+    return StorageTable(name, count, round(count * length))
+
+
+async def _partition(connection: Connection, viewer: Viewer, bound: Partition) -> StoragePartition:
+    """Read as a part of its table, whose policies are not its own."""
+    bounds = f"workspace_id = $1 and id between {bound.first_id} and {bound.end_id - 1}"
+    rows = f"messages where {bounds}"
+    query = _MESSAGES.format(rows=rows, bounds=bounds, counted=COUNTED, size=_size(rows))
+    counted, batched, length = await _one(connection, viewer, query)
+    count = counted if counted < COUNTED else max(counted, batched)
+    return StoragePartition(
+        name=bound.name,
+        since=time_of(bound.first_id),
+        until=time_of(bound.end_id),
+        row_count=count,
+        byte_count=round(count * length),
     )
-    if not counts:
-        return
-    try:
-        found = {record[0]: record[1] for record in await connection.fetch(counts)}
-    except asyncpg.UndefinedTableError:
-        return  # a partition was dropped just now; the estimates will do
-    for relation in small:
-        relation.row_count = found.get(relation.oid, 0)
+
+
+def _size(rows: str) -> str:
+    """SQL for how many bytes one of the rows takes, about."""
+    return _SIZE.format(rows=rows, limit=SAMPLE_ROWS)
+
+
+async def _one(connection: Connection, viewer: Viewer, query: str) -> Any:
+    return await connection.fetchrow(query, viewer.workspace_id)
