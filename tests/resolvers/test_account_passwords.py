@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from sqlmodel import select
 
 from domain.identity import (
@@ -63,6 +64,24 @@ async def test_a_changed_password_needs_the_old_one_and_ends_the_other_sessions(
     assert people.mailbox.mails[-1].subject == "The password changed"
     assert (await people.do("signIn", email=EMAIL, password=PASSWORD))["__typename"] != "Session"
     assert (await people.do("signIn", email=EMAIL, password=NEXT))["__typename"] == "Session"
+
+
+async def test_a_password_that_changes_while_it_is_looked_at_lets_nobody_in(
+    people: People, monkeypatch: pytest.MonkeyPatch
+):
+    viewer = await people.join()
+    verify = people.hasher.verify
+
+    async def slowly(password: str, hash: str | None) -> tuple[bool, str | None]:
+        answer = await verify(password, hash)
+        monkeypatch.undo()
+        await people.do("changePassword", viewer, oldPassword=PASSWORD, newPassword=NEXT)
+        return answer
+
+    monkeypatch.setattr(people.hasher, "verify", slowly)
+    refused = await people.do("signIn", email=EMAIL, password=PASSWORD)
+    assert refused["code"] == "INVALID_CREDENTIALS"
+    assert await people.going_on(viewer) == [viewer.session_id]
 
 
 async def test_a_first_password_takes_the_mailbox_and_not_only_a_session(people: People):
