@@ -197,7 +197,8 @@ async def _serve(
         trusted_proxies=settings.trusted_proxies,
         https_alone=settings.environment == "production",
     )
-    await stack.enter_async_context(serving(application, listener))
+    size = settings.max_request_bytes
+    await stack.enter_async_context(serving(application, listener, message_bytes=size))
     stack.push_async_callback(shares.close)
     stack.push_async_callback(sockets.close)
 

@@ -61,7 +61,10 @@ class FrontDoorSettings(BaseSettings):
         default=10, ge=1, le=100, description="Most operations in one HTTP request."
     )
     max_request_bytes: int = Field(
-        default=16_777_216, ge=1_024, le=268_435_456, description="Largest request body, bytes."
+        default=16_777_216,
+        ge=1_024,
+        le=268_435_456,
+        description="Largest request body, and largest message on a WebSocket, bytes.",
     )
     operation_timeout_seconds: float = Field(
         default=30.0,
