@@ -105,7 +105,8 @@ async def code_for(
 ) -> str:
     """A code that `exchange` turns into a session once, within a minute.
 
-    With a challenge (S256 of RFC 7636) only whoever knows the verifier can use it.
+    With a challenge (S256 of RFC 7636) only whoever knows the verifier can use it; without one, only who has none:
+    a client that left with a verifier takes no code that somebody else planted.
     """
     facts = {"method": method.value, "challenge": challenge}
     return await give_token(session, door, user.id, OneTimePurpose.SIGN_IN, CODE_LIFETIME, facts)
@@ -175,6 +176,6 @@ def _active(user: User | None) -> User:
 
 def _answers(challenge: str | None, verifier: str | None) -> bool:
     if challenge is None:
-        return True
+        return verifier is None
     digest = hashlib.sha256((verifier or "").encode()).digest()
     return hmac.compare_digest(urlsafe_b64encode(digest).rstrip(b"=").decode(), challenge)

@@ -100,15 +100,21 @@ class _Desk:
         self._options = options
 
     async def start(self, request: Request) -> Response:
-        """To the provider. `?challenge=` binds the code to the client, `?to=graphiql` comes back to that page."""
+        """To the provider. `?challenge=` binds the code to the client, `?to=graphiql` comes back to that page.
+
+        Without a challenge a code that somebody else was given would sign people in as them.
+        """
         provider = self._providers.get(request.path_params["provider"])
         if provider is None:
             return _no_provider()
-        challenge = request.query_params.get("challenge")
-        if challenge is not None and not CHALLENGE.fullmatch(challenge):
-            return PlainTextResponse("challenge must be S256 of RFC 7636", 400)
+        challenge = request.query_params.get("challenge", "")
+        if not CHALLENGE.fullmatch(challenge):
+            return PlainTextResponse(
+                "challenge must be given: the S256 of a verifier (RFC 7636)", 400
+            )
         request.session.clear()
-        request.session["to"] = request.query_params.get("to", "")
+        if request.query_params.get("to") == GRAPHIQL:
+            request.session["to"] = GRAPHIQL
         request.session["challenge"] = challenge
         callback = f"{self._base(request)}/auth/{provider.name}/callback"
         try:

@@ -12,5 +12,5 @@ class ExchangeSignInCodeInput:
     )
     verifier: str | None = strawberry.field(
         default=None,
-        description="The text whose S256 was the sign-in's `challenge` (RFC 7636). Needed when it had one.",
+        description="The text whose S256 was the sign-in's `challenge` (RFC 7636). Needed for every code but that of the demo's own page.",
     )

@@ -50,6 +50,8 @@ EMAIL = "jo@example.com"
 APP = "https://app.example.com"
 HERE = "http://penstock.test"
 CALLER = Caller(None, "request-1")
+VERIFIER = "v" * 43
+CHALLENGE = urlsafe_b64encode(sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
 
 
 @dataclass
@@ -64,7 +66,7 @@ class House:
 
     async def leave(self, **query: str) -> httpx.Response:
         """To the provider's page."""
-        return await self.browser.get("/auth/local", params=query)
+        return await self.browser.get("/auth/local", params={"challenge": CHALLENGE} | query)
 
     async def consent(self, **query: str) -> str:
         """The address the provider sends the browser back to."""
@@ -77,7 +79,7 @@ class House:
         """All the way; what the fragment of the last page says."""
         return fragment(await self.browser.get(await self.consent(**query)))
 
-    async def exchange(self, code: str, verifier: str | None = None) -> SignedIn:
+    async def exchange(self, code: str, verifier: str | None = VERIFIER) -> SignedIn:
         async with self.accounts.write() as session:
             return await openid.exchange(session, self.door, code, verifier, CALLER)
 
@@ -314,22 +316,34 @@ async def test_a_state_of_somebody_else_is_refused(house: House) -> None:
 
 
 async def test_a_code_is_good_once_and_for_who_knows_the_verifier(house: House) -> None:
-    verifier = "v" * 43
-    challenge = urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-    code = (await house.sign_in(challenge=challenge))["code"]
+    code = (await house.sign_in())["code"]
     for wrong in (None, "w" * 43):
         with pytest.raises(TokenInvalid):
             await house.exchange(code, wrong)
-    assert (await house.exchange(code, verifier)).user.email == EMAIL
+    assert (await house.exchange(code)).user.email == EMAIL
     with pytest.raises(TokenInvalid):
-        await house.exchange(code, verifier)
+        await house.exchange(code)
+
+
+async def test_nobody_leaves_without_a_challenge_nor_takes_a_code_that_was_planted(
+    house: House,
+) -> None:
+    assert (await house.browser.get("/auth/local")).status_code == 400
     assert (await house.leave(challenge="plain")).status_code == 400
+    user = await house.user()
+    async with house.accounts.write() as session:
+        planted = await openid.code_for(session, house.door, user, SignInMethod.OPERATOR)
+    with pytest.raises(TokenInvalid):
+        await house.exchange(planted)
+    assert (await house.exchange(planted, None)).user.email == EMAIL
 
 
 async def test_a_code_ends_after_a_minute_and_with_the_account(house: House) -> None:
     user = await house.user()
     async with house.accounts.write() as session:
-        code = await openid.code_for(session, house.door, user, SignInMethod.OPENID_CONNECT)
+        code = await openid.code_for(
+            session, house.door, user, SignInMethod.OPENID_CONNECT, CHALLENGE
+        )
     await change(house, user, status=UserStatus.DEACTIVATED)
     with pytest.raises(TokenInvalid):
         await house.exchange(code)

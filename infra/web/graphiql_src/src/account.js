@@ -49,7 +49,7 @@ export class Account {
     this.#begin((await this.#ask(SIGN_IN, { input })).signIn);
   }
 
-  // The demo's user, on a service that runs the demo; see infra/web/demo.py.
+  // The demo's user, on a service that runs the demo; see infra/web/signing_in.py.
   async signInAsDemo() {
     const response = await fetch("/auth/demo", { method: "POST", headers: { "x-penstock-preflight": "1" } });
     if (!response.ok) throw new Error(`The demo's user cannot sign in (${response.status}).`);
@@ -58,26 +58,27 @@ export class Account {
 
   // Leaves the page for the provider, which sends the browser back with a code only this tab can use.
   async leaveFor(provider) {
+    if (!globalThis.crypto.subtle) throw new Error("Signing in with a provider needs HTTPS.");
+    const verifier = base64url(crypto.getRandomValues(new Uint8Array(32)));
+    const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(verifier));
     const to = new URL(`/auth/${provider}`, location.href);
     to.searchParams.set("to", "graphiql");
-    if (globalThis.crypto.subtle) {
-      const verifier = base64url(crypto.getRandomValues(new Uint8Array(32)));
-      const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(verifier));
-      to.searchParams.set("challenge", base64url(new Uint8Array(digest)));
-      sessionStorage.setItem(VERIFIER, verifier);
-    }
+    to.searchParams.set("challenge", base64url(new Uint8Array(digest)));
+    sessionStorage.setItem(VERIFIER, verifier);
     location.assign(to);
   }
 
-  // Back from a provider: the fragment holds a code or what went wrong.
+  // Back from a provider: the fragment holds a code or what went wrong. A tab that did not leave for one was sent
+  // here by somebody else, to be signed in as them or to read what they wrote.
   async comeBack() {
     const fragment = new URLSearchParams(location.hash.slice(1));
     if (!fragment.has("code") && !fragment.has("error")) return;
     history.replaceState(null, "", location.pathname + location.search);
     const verifier = sessionStorage.getItem(VERIFIER);
     sessionStorage.removeItem(VERIFIER);
+    if (!verifier) throw new Error("This tab did not ask to sign in with a provider. Sign in here.");
     if (fragment.has("error")) throw new Error(fragment.get("message") ?? "The provider did not sign you in.");
-    await this.#exchange({ code: fragment.get("code"), ...(verifier ? { verifier } : {}) });
+    await this.#exchange({ code: fragment.get("code"), verifier });
   }
 
   async signOut() {

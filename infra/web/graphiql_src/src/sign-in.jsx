@@ -120,7 +120,7 @@ function Form({ account, close, problem, setProblem, quiet, children }) {
       )}
       {providers.length > 0 && <div className="penstock-or">or</div>}
       {providers.map((name) => (
-        <button key={name} type="button" className="penstock-button" onClick={() => account.leaveFor(name)}>
+        <button key={name} type="button" className="penstock-button" onClick={() => attempt(() => account.leaveFor(name))}>
           Continue with {name}
         </button>
       ))}
