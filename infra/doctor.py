@@ -215,11 +215,15 @@ async def _roles(patient: Patient) -> list[Finding]:
     if patient.database_url is None or not patient.migrated:
         return []
     async with _connection(patient.database_url) as connection:
-        lacking = await roles.missing(connection)
+        lacking, strong = await roles.missing(connection), await roles.too_strong(connection)
         login = await connection.fetchval("select session_user")
     if lacking:
         found = f"{login} may not act as {', '.join(lacking)}"
         return [Finding(check, State.FAIL, found, f"as a superuser: {roles.advice(login)}")]
+    if strong:
+        found = f"{', '.join(strong)} may sign in, pass row-level security or act as another role"
+        mend = f"as a superuser: {roles.curbing(strong)} and revoke what they are members of"
+        return [Finding(check, State.FAIL, found, mend)]
     return [_ok(check, f"{login} may act as {', '.join(roles.ROLES)}")]
 
 

@@ -1,5 +1,6 @@
 """The roles that Penstock's own login role takes on, so that PostgreSQL itself holds each part to what it may do."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import asyncpg
@@ -36,8 +37,16 @@ end $$
 """
 
 
+_TOO_STRONG = """
+    select rolname from pg_roles
+    where rolname in ({}) and (rolsuper or rolbypassrls or rolcanlogin
+        or exists (select from pg_auth_members where member = pg_roles.oid))
+    order by rolname
+""".format(", ".join(f"'{role}'" for role in ROLES))  # noqa: S608
+
+
 class RolesMissing(Exception):
-    """The login role may not make the roles it needs, nor take them on; the message says what to run."""
+    """The login role has not the roles it needs, or they may too much; the message says what to run."""
 
 
 def advice(login: str) -> str:
@@ -46,8 +55,15 @@ def advice(login: str) -> str:
     return f'{made} GRANT {", ".join(ROLES)} TO "{login}";'
 
 
+def curbing(strong: Sequence[str]) -> str:
+    """What a superuser runs for roles to be held by row-level security, beside revoking what they are members of."""
+    return " ".join(f"ALTER ROLE {role} NOSUPERUSER NOBYPASSRLS NOLOGIN;" for role in strong)
+
+
 def ensure(connection: Connection) -> None:
     """Make what roles are missing, and the login role a member of each; raises RolesMissing.
+
+    A role of that name that was there already and passes row-level security is refused: it would show everybody's rows.
 
     Roles belong to the server, not to one database: several migrations may try at once.
     """
@@ -67,6 +83,11 @@ def ensure(connection: Connection) -> None:
             f"the database user {login} may not make the roles Penstock divides its work among;"
             f" have a superuser run: {advice(login)}"
         ) from error
+    if strong := list(connection.scalars(text(_TOO_STRONG))):
+        raise RolesMissing(
+            f"{', '.join(strong)} may sign in, pass row-level security or act as another role;"
+            f" have a superuser revoke what they are members of and run: {curbing(strong)}"
+        )
 
 
 def drop_unused(connection: Connection) -> None:
@@ -86,6 +107,11 @@ async def missing(connection: "asyncpg.Connection[asyncpg.Record]") -> list[str]
     )
     able = {row["rolname"] for row in found}
     return [role for role in ROLES if role not in able]
+
+
+async def too_strong(connection: "asyncpg.Connection[asyncpg.Record]") -> list[str]:
+    """The roles that may sign in, pass row-level security or act as another."""
+    return [row["rolname"] for row in await connection.fetch(_TOO_STRONG)]
 
 
 def _exists(connection: Connection, role: str) -> bool:

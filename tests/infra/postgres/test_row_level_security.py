@@ -10,6 +10,7 @@ from uuid import UUID
 
 import asyncpg
 import pytest
+from sqlalchemy import text
 
 from domain.identity import PERMISSIONS, Permission, Role, Viewer
 from infra.postgres import migrate, roles
@@ -570,6 +571,28 @@ async def test_a_login_role_without_the_right_to_make_roles_is_told_what_to_run(
     finally:
         await drop_database(with_database(server_url, name))
         await run(server_url, f"drop role {login}")
+
+
+@pytest.mark.parametrize(
+    "stronger",
+    ["alter role penstock_api bypassrls", "grant penstock_ingest to penstock_api"],
+)
+async def test_a_role_that_would_pass_the_policies_is_refused(
+    database: Database, stronger: str
+) -> None:
+    async with database.engine.connect() as connection:  # never committed: all databases share it
+        await connection.execute(text(stronger))
+        with pytest.raises(roles.RolesMissing, match="penstock_api may sign in, pass row-level"):
+            await connection.run_sync(roles.ensure)
+        await connection.rollback()
+        await connection.run_sync(roles.ensure)
+    async with database.acquire() as raw:
+        attempt = raw.transaction()
+        await attempt.start()
+        await raw.execute(stronger)
+        assert await roles.too_strong(raw) == [API]
+        await attempt.rollback()
+        assert await roles.too_strong(raw) == []
 
 
 async def test_going_back_takes_every_right_away(database_url: str) -> None:
