@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from sqlalchemy import ColumnElement
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -131,6 +132,12 @@ async def revoke_made_by(
     await session.flush()
 
 
+async def take_all_back(session: AsyncSession, user_id: UUID, now: datetime) -> None:
+    """Revoke all that a user handed out anywhere, when their account is closed: keys and open invitations."""
+    await revoke_made_by(session, user_id, now)
+    await _revoke_invitations(session, col(Invitation.invited_by) == user_id, now)
+
+
 async def users_by_ids(
     session: AsyncSession, viewer: Viewer, ids: Sequence[UUID]
 ) -> dict[UUID, User]:
@@ -217,13 +224,20 @@ async def _take_back(
         for offered in Role
         if role and Permission.MANAGE_MEMBERS in permissions and not outranks(offered, role)
     ]
+    beyond = (
+        (col(Invitation.workspace_id) == member.workspace_id)
+        & (col(Invitation.invited_by) == member.user_id)
+        & col(Invitation.role).not_in(allowed)
+    )
+    await _revoke_invitations(session, beyond, now)
+
+
+async def _revoke_invitations(
+    session: AsyncSession, which: ColumnElement[bool], now: datetime
+) -> None:
     invitations = await session.exec(
         select(Invitation).where(
-            col(Invitation.workspace_id) == member.workspace_id,
-            col(Invitation.invited_by) == member.user_id,
-            col(Invitation.role).not_in(allowed),
-            col(Invitation.accepted_at).is_(None),
-            col(Invitation.revoked_at).is_(None),
+            which, col(Invitation.accepted_at).is_(None), col(Invitation.revoked_at).is_(None)
         )
     )
     for invitation in invitations:

@@ -2,7 +2,9 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-from domain.identity import Role, Viewer, invitations
+import pytest
+
+from domain.identity import Role, Unauthenticated, Viewer, invitations
 from resolvers import ids
 from tests import factories
 from tests.factories import FixedClock
@@ -15,6 +17,7 @@ from tests.resolvers.teams import (
     stored,
     team,
     user,
+    with_key,
 )
 from tests.resolvers.world import World, living
 
@@ -123,6 +126,27 @@ async def test_an_inviter_who_falls_takes_their_invitations_along(world: World):
     await invite(world, admin, "a@example.com")
     token = mailbox(world).token()
     await world.do("removeMember", "", owner, userId=person(admin))
+    newcomer = await acting(world, (await user(world, email="a@example.com")).id)
+    assert (await accept(world, newcomer, token))["__typename"] == "InvitationInvalid"
+
+
+async def test_who_closes_their_account_takes_keys_and_invitations_along(world: World):
+    desk = await team(world)
+    admin = desk.viewers[Role.ADMIN]
+    await invite(world, admin, "a@example.com")
+    token = mailbox(world).token()
+    made = await world.do(
+        "createApiKey",
+        "... on CreatedApiKey { key }",
+        admin,
+        name="Program",
+        permissions=["READ_DATA"],
+    )
+    closed = await world.do("deactivateAccount", "", admin, password="a password of theirs")
+    assert closed["__typename"] == "Account"
+    with pytest.raises(Unauthenticated) as refused:
+        await with_key(world, made["key"])
+    assert refused.value.reason == "key revoked"
     newcomer = await acting(world, (await user(world, email="a@example.com")).id)
     assert (await accept(world, newcomer, token))["__typename"] == "InvitationInvalid"
 
