@@ -5,12 +5,10 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import and_, delete, exists, func
-from sqlalchemy.orm import aliased
+from sqlalchemy import delete, func
 from sqlmodel import col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from domain.errors import DomainError
 from domain.identity import mails, one_time
 from domain.identity.accounts import (
     Credential,
@@ -27,9 +25,9 @@ from domain.identity.accounts import (
 from domain.identity.attempts import attempts_key
 from domain.identity.denials import TokenInvalid
 from domain.identity.door import Door
-from domain.identity.members import revoke_made_by
+from domain.identity.members import take_all_back
+from domain.identity.ownership import alone_in, refuse_sole_owner
 from domain.identity.passwords import reauthenticate
-from domain.identity.permissions import Role
 from domain.identity.privacy import erasures
 from domain.identity.sessions import end_all_sessions
 from domain.identity.viewer import Caller
@@ -39,13 +37,6 @@ from domain.ports import Database
 CONFIRMATION_LIFETIME: Final = timedelta(hours=1)
 UNTOLD: Final = {"untold": True, "synchronize_session": False}
 """Options of statements whose own events would tell no more than that of the account's end."""
-
-
-@dataclass(eq=False)
-class SoleOwner(DomainError):
-    """These workspaces have other members and would be left without an owner."""
-
-    workspace_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +58,7 @@ async def request_deletion(
 ) -> AccountDeletion:
     """Mail a token that confirms the end of the account; raises SoleOwner and what proving oneself raises."""
     async with database.read() as session:
-        await _refuse_sole_owner(session, user_id)
+        await refuse_sole_owner(session, user_id)
     user = await reauthenticate(
         database, door, user_id, password=password, code=code, code_needed=True
     )
@@ -96,7 +87,7 @@ async def confirm_deletion(
         found = await one_time.redeem(session, token, OneTimePurpose.DELETE_ACCOUNT, now)
         if found.user_id != user_id:
             raise TokenInvalid
-        await _refuse_sole_owner(session, user_id)
+        await refuse_sole_owner(session, user_id)
         user = await session.get_one(User, user_id, with_for_update=True)
         user.deletion_due_at = now + door.rules.deletion_grace
         user.updated_at = now
@@ -137,11 +128,11 @@ async def erase_account(session: AsyncSession, user_id: UUID, now: datetime) -> 
         return None
     if user.deletion_due_at is None or user.deletion_due_at > now:
         return None
-    await _refuse_sole_owner(session, user_id)
+    await refuse_sole_owner(session, user_id)
     for erase in erasures():
         await erase(session, user_id)
-    await revoke_made_by(session, user_id, now)
-    workspaces = await _alone_in(session, user_id)
+    await take_all_back(session, user_id, now)
+    workspaces = await alone_in(session, user_id)
     email = user.email.lower()
     theirs = or_(func.lower(Invitation.email) == email, col(Invitation.accepted_by) == user_id)
     for kind, condition in (
@@ -176,34 +167,3 @@ _OF_USER: Final[tuple[Any, ...]] = (
     GroupMember,
     Member,
 )
-
-
-async def _refuse_sole_owner(session: AsyncSession, user_id: UUID) -> None:
-    mine, others, theirs = _mine(user_id)
-    owned_too = exists().where(
-        others,
-        theirs.role == Role.OWNER,
-        theirs.user_id == col(User.id),
-        col(User.status) == UserStatus.ACTIVE,
-    )
-    statement = select(mine.workspace_id).where(
-        mine.user_id == user_id, mine.role == Role.OWNER, exists().where(others), ~owned_too
-    )
-    found = list(await session.exec(statement.order_by(mine.workspace_id)))
-    if found:
-        raise SoleOwner(workspace_ids=tuple(map(str, found)))
-
-
-async def _alone_in(session: AsyncSession, user_id: UUID) -> list[UUID]:
-    """The workspaces that nobody else is in: the personal one at least."""
-    mine, others, _ = _mine(user_id)
-    statement = select(mine.workspace_id).where(mine.user_id == user_id, ~exists().where(others))
-    return list(await session.exec(statement))
-
-
-def _mine(user_id: UUID) -> tuple[Any, Any, Any]:
-    """A user's memberships, the condition of others' in the same workspaces, and those."""
-    mine: Any = aliased(Member)
-    theirs: Any = aliased(Member)
-    condition = and_(theirs.workspace_id == mine.workspace_id, theirs.user_id != user_id)
-    return mine, condition, theirs

@@ -16,7 +16,6 @@ from domain.identity import (
     Act,
     Caller,
     Forbidden,
-    LastOwner,
     PersonalWorkspace,
     Role,
     User,
@@ -27,6 +26,7 @@ from domain.identity import (
 )
 from domain.identity.door import Door
 from domain.identity.operating import EmailTaken, NoSuchUser, NotActive, Person
+from domain.identity.ownership import SoleOwner
 from domain.ports import Database as DatabasePort
 from infra.commands import database
 from infra.console import output
@@ -115,7 +115,7 @@ async def show(settings: Settings, as_json: bool) -> None:
             str(person.workspaces),
             f"{seen:%Y-%m-%d %H:%M} UTC" if seen else "never",
         )
-    Console(width=max(output.width, WIDTH), highlight=False).print(table)
+    Console(width=max(output.width, WIDTH), highlight=False, markup=False).print(table)
 
 
 async def deactivate(settings: Settings, email: str, undo: bool) -> None:
@@ -200,8 +200,12 @@ async def _desk(settings: Settings, action: str) -> AsyncIterator[Desk]:
             yield Desk(accounts, door, tokens, caller)
     except (InvalidInput, NoSuchUser, EmailTaken, NotActive) as error:
         raise CannotRun(_why(error)) from None
-    except LastOwner:
-        raise CannotRun(f"{LastOwner.__doc__} Make another member the owner of it first") from None
+    except SoleOwner as error:
+        there = ", ".join(error.workspace_ids)
+        raise CannotRun(
+            f"others would be without an owner in {there}: make another member the owner first,"
+            " as `penstock user add EMAIL --workspace ID --role OWNER` does"
+        ) from None
     except (Forbidden, PersonalWorkspace):
         raise CannotRun("there is no such workspace that others can enter") from None
     finally:

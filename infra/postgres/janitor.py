@@ -13,7 +13,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.identity import Act, Caller
-from domain.identity.deletion import SoleOwner, due_accounts, erase_account
+from domain.identity.deletion import due_accounts, erase_account
+from domain.identity.ownership import SoleOwner
 from domain.ports import Clock
 from infra.postgres.auditing import ACT
 from infra.postgres.database import Connection, Database

@@ -26,7 +26,7 @@ from domain.identity.sessions import SignedIn, SignedOut
 from domain.paging import Page, window
 from resolvers import ids
 from resolvers.context import Context, Info
-from resolvers.identity.scope import as_given, user_of
+from resolvers.identity.scope import as_given, owned_as_given, user_of
 from resolvers.paging import After, Before, First, Last
 from schema.inputs.identity.accounts import (
     ChangePasswordInput,
@@ -266,8 +266,9 @@ async def deactivate_account(
 ) -> User:
     """Close the user's account."""
     user = await _proven(info, input.password, input.totp)
-    async with info.context.accounts.write() as session:
-        return await profile.deactivate(session, info.context.services.door, user.id)
+    with owned_as_given():
+        async with info.context.accounts.write() as session:
+            return await profile.deactivate(session, info.context.services.door, user.id)
 
 
 async def enrol_totp(

@@ -1,17 +1,14 @@
 """A person's own data: all of it for them, and its end."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import strawberry
 
 from domain.identity import deletion, privacy
-from domain.identity.deletion import AccountDeletion, SoleOwner
+from domain.identity.deletion import AccountDeletion
 from domain.identity.privacy import PersonalData
-from resolvers import ids
 from resolvers.context import Info
-from resolvers.identity.scope import user_of
+from resolvers.identity.scope import owned_as_given, user_of
 from schema.inputs.identity.privacy import (
     ConfirmAccountDeletionInput,
     DeleteMyAccountInput,
@@ -36,7 +33,7 @@ async def request_deletion(
     """Have a confirmation mailed, after the user proved who they are."""
     context = info.context
     user_id = user_of(context.viewer)
-    with _global_ids():
+    with owned_as_given():
         return await deletion.request_deletion(
             context.accounts,
             context.services.door,
@@ -56,7 +53,7 @@ async def confirm_deletion(
     """Have the account end after its days of grace."""
     context = info.context
     viewer = context.viewer
-    with _global_ids():
+    with owned_as_given():
         return await deletion.confirm_deletion(
             context.accounts,
             context.services.door,
@@ -73,12 +70,3 @@ async def cancel_deletion(info: Info) -> AccountDeletion:
     user_id = user_of(context.viewer)
     async with context.accounts.write() as session:
         return await deletion.cancel_deletion(session, user_id, context.services.clock.now())
-
-
-@contextmanager
-def _global_ids() -> Iterator[None]:
-    try:
-        yield
-    except SoleOwner as error:
-        found = (ids.global_id("Workspace", id) for id in error.workspace_ids)
-        raise SoleOwner(workspace_ids=tuple(found)) from error

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from domain.errors import DomainError
 from domain.identity import Forbidden, MemberNotFound, Permission, Viewer, WorkspaceNotFound
+from domain.identity.ownership import SoleOwner
 from resolvers import ids
 from resolvers.context import Context
 
@@ -66,3 +67,13 @@ def as_given(kind: type[E], id: str) -> Iterator[None]:
         yield
     except kind as error:
         raise kind(id) from error
+
+
+@contextmanager
+def owned_as_given() -> Iterator[None]:
+    """Have SoleOwner name its workspaces by their global ids."""
+    try:
+        yield
+    except SoleOwner as error:
+        found = (ids.global_id("Workspace", id) for id in error.workspace_ids)
+        raise SoleOwner(workspace_ids=tuple(found)) from error

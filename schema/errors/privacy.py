@@ -1,8 +1,8 @@
-"""Why an account is not deleted."""
+"""Why an account is neither closed nor deleted."""
 
 import strawberry
 
-from domain.identity import deletion
+from domain.identity import ownership
 from schema.errors.base import Error
 from schema.errors.codes import ErrorCode
 from schema.views import plain
@@ -14,7 +14,7 @@ from schema.views import plain
 class SoleOwner(Error):
     """An owner whom others need."""
 
-    __source__ = deletion.SoleOwner
+    __source__ = ownership.SoleOwner
     __code__ = ErrorCode.SOLE_OWNER
     __says__ = "Hand over or delete the workspaces that only you own first."
     workspace_ids: list[strawberry.ID] = plain("The workspaces.")

@@ -213,13 +213,22 @@ async def test_what_cannot_be_done_is_said_in_words(settings: Settings) -> None:
         await people.token(settings, EMAIL, 5)
 
 
+async def test_names_are_shown_as_they_are_and_never_obeyed(
+    settings: Settings, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await factories.save(database, factories.user(name="[/] [red]root[/red]"))
+    await people.show(settings, as_json=False)
+    assert "[/] [red]root[/red]" in capsys.readouterr().out
+
+
 async def test_the_last_owner_of_others_workspace_is_not_deactivated(
     settings: Settings, database: Database
 ) -> None:
-    await add(settings, workspace=(await shared_workspace(database)).id)
+    shared = await shared_workspace(database)
+    await add(settings, workspace=shared.id)
     async with database.read() as session:
         owner = await session.get_one(User, factories.OWNER_ID)
-    with pytest.raises(CannotRun, match="without an owner"):
+    with pytest.raises(CannotRun, match=f"without an owner in {shared.id}"):
         await people.deactivate(settings, owner.email, False)
     assert (await _fresh(database, owner)).status is UserStatus.ACTIVE
 

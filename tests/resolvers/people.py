@@ -33,7 +33,7 @@ PASSWORD = "correct horse battery"
 ANONYMOUS = Caller(None, "request-1")
 SELECTIONS = """... on Error { message code } ... on InvalidInput { field reason }
   ... on TooManyAttempts { retryAfterSeconds } ... on SessionNotFound { id }
-  ... on MailRequest { email } ... on User { id email name } ... on SignedOut { sessions }
+  ... on SoleOwner { workspaceIds } ... on MailRequest { email } ... on User { id email name } ... on SignedOut { sessions }
   ... on Session { accessToken refreshToken expiresAt user { id email name } }
   ... on Account { email name timeZone secondFactor } ... on DeviceSession { id device }
   ... on TotpEnrolment { secret uri picture } ... on RecoveryCodes { codes }"""

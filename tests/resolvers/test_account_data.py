@@ -12,6 +12,7 @@ from domain.identity import (
     User,
     Viewer,
 )
+from resolvers import ids
 from tests import factories
 from tests.factories import HOME_WORKSPACE_ID
 from tests.resolvers.people import (
@@ -81,7 +82,8 @@ async def test_the_last_owner_of_a_shared_workspace_cannot_close_their_account(p
                 Member(workspace_id=shared.id, user_id=one.user_id, role=role, created_at=now)
             )
     refused = await people.do("deactivateAccount", viewer, password=PASSWORD)
-    assert refused["code"] == "LAST_OWNER"
+    assert refused["code"] == "SOLE_OWNER"
+    assert refused["workspaceIds"] == [ids.global_id("Workspace", shared.id)]
     async with people.database.write() as session:
         member = await session.get_one(Member, (shared.id, other.user_id))
         member.role = Role.OWNER

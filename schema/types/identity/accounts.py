@@ -16,12 +16,12 @@ from schema.errors import (
     EmailNotVerified,
     InvalidCredentials,
     InvalidInput,
-    LastOwner,
     NoFieldsToUpdate,
     SecondFactorOff,
     SecondFactorOn,
     SecondFactorRequired,
     SessionNotFound,
+    SoleOwner,
     TokenInvalid,
     TooManyAttempts,
     WrongCode,
@@ -201,7 +201,7 @@ DeactivateAccountResult = Annotated[
     | SecondFactorRequired
     | WrongCode
     | TooManyAttempts
-    | LastOwner,
+    | SoleOwner,
     strawberry.union(
         "DeactivateAccountResult", description="The closed account, or why it is open."
     ),
