@@ -25,9 +25,9 @@ async def answer_batch(
     for request in requests:
         try:
             prepared = prepare(request)
+            await admit(prepared)
             if prepared.kind is OperationType.SUBSCRIPTION:
                 raise RequestRefused([NO_SUBSCRIPTIONS])
-            await admit(prepared)
             answers.append(await operations.answer(prepared))
         except RequestRefused as refused:
             errors = operations.errors(refused.errors, request_id=request_id)

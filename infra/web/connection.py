@@ -229,10 +229,8 @@ class Connection:
     async def _admit(self, offer: Offer) -> Admission:
         try:
             return await self._entrance.admit(offer)
-        except Unauthenticated:
+        except (Unauthenticated, Forbidden):
             await self._count_refusal()
-            raise
-        except Forbidden:
             raise
         except Exception as error:
             logger.opt(exception=error).error("A credential could not be checked")
@@ -281,10 +279,10 @@ class Connection:
             try:
                 caller = self.admission.caller(self._way.scope, request_id)
                 prepared = self._operations.prepare(request, caller)
-                await self._operations.admit(prepared)
                 if prepared.kind is OperationType.SUBSCRIPTION:
                     await self._follow(message.id, prepared)
                 else:
+                    await self._operations.admit(prepared)
                     await self._answer(message.id, prepared)
             except RequestRefused as refused:
                 await self._refuse(message.id, refused.errors, request_id)
@@ -305,8 +303,9 @@ class Connection:
             await self._write({"id": message.id, "type": "complete"})
 
     async def _follow(self, id: str, prepared: Prepared) -> None:
-        self._following[id] = prepared
+        self._following[id] = prepared  # before anything is waited for: rights may change meanwhile
         try:
+            await self._operations.admit(prepared)
             async with aclosing(self._operations.subscribe(prepared)) as events:
                 await self._pass_on(id, events)
         finally:

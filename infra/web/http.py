@@ -33,6 +33,9 @@ from schema.errors import STATUSES
 BODY_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 5.0
 STALL_SECONDS: Final = 60.0
+STRANGERS_BYTES: Final = 1024 * 1024
+"""Largest body of who is not signed in: more than any document, and nothing that must be held for everybody."""
+
 UNAUTHORIZED: Final = 401
 UNPROCESSABLE: Final = 422
 COST_HEADER: Final = "x-penstock-cost"
@@ -91,7 +94,8 @@ class GraphQLEndpoint:
         changes = self._entrance.changes
         admission = await self._admit(scope, headers)
         caller = admission.caller(scope, note.request_id)
-        request = await self._read(scope, headers, receive)
+        limit = self._body_limit if admission.viewer else min(self._body_limit, STRANGERS_BYTES)
+        request = await self._read(scope, headers, receive, limit)
         show_cost = headers.get(COST_HEADER, "").lower() == "true"
 
         def prepare(one: Request) -> Prepared:
@@ -109,16 +113,15 @@ class GraphQLEndpoint:
             await respond(send, 200, JSON, body)
             return
         prepared = prepare(request)
+        note.operation, note.kind = prepared.name, prepared.kind.value
+        await count(prepared)  # also what is refused below: preparing it has taken its time
         if scope["method"] == "GET" and prepared.kind is OperationType.MUTATION:
             raise Refusal(405, "Mutations need POST", allow="POST")
-        note.operation, note.kind = prepared.name, prepared.kind.value
         if prepared.kind is not OperationType.SUBSCRIPTION and media != EVENTS:
-            await count(prepared)
             await respond(send, 200, media, await self._answer(prepared, receive))
             return
         if not accept.accepts(EVENTS):
             raise Refusal(406, f"Subscriptions need Accept: {EVENTS}, or a WebSocket")
-        await count(prepared)
         listener = Listener(self._operations, prepared, self._entrance, admission, scope, changes)
         try:
             with self._crowd.place() as place:
@@ -131,11 +134,9 @@ class GraphQLEndpoint:
     async def _admit(self, scope: Scope, headers: Headers) -> Admission:
         try:
             return await self._entrance.admit(offer_in(headers))
-        except Unauthenticated:
+        except (Unauthenticated, Forbidden):
             client = scope.get("client")
             await self._operations.refused_credential(client[0] if client else None)
-            raise
-        except Forbidden:
             raise
         except Exception as error:
             raise RequestRefused([GraphQLError(str(error), original_error=error)]) from error
@@ -147,14 +148,14 @@ class GraphQLEndpoint:
         return media
 
     async def _read(
-        self, scope: Scope, headers: Headers, receive: Receive
+        self, scope: Scope, headers: Headers, receive: Receive, limit: int
     ) -> Request | list[Request]:
         method = scope["method"]
         if method == "POST":
             check_content_type(headers)
             try:
                 async with asyncio.timeout(BODY_SECONDS):
-                    body = await read_body(headers, receive, self._body_limit)
+                    body = await read_body(headers, receive, limit)
             except TimeoutError as error:
                 raise Refusal(
                     408, f"The request took longer than {BODY_SECONDS:g} s to arrive"

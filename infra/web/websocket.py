@@ -7,6 +7,7 @@ from starlette.types import Receive, Scope, Send
 from infra.web.connection import MESSAGES_PER_MINUTE, OPERATIONS_PER_SOCKET, Connection, Way
 from infra.web.crowd import Crowd, Place, TooMany
 from infra.web.entrance import Entrance
+from infra.web.limits import network
 from infra.web.operations import Operations
 from infra.web.protocol import SUBPROTOCOL, SUBPROTOCOL_UNACCEPTABLE, TOO_MANY_SOCKETS
 
@@ -71,6 +72,7 @@ class WebSocketEndpoint:
             self._operations_per_socket,
             self._messages,
         )
+        place.belongs_to(network(way.address))  # until it says whose it is
         connection = Connection(self._operations, self._entrance, way)
         self._connections.add(connection)
         self._entrance.enter(connection)

@@ -292,16 +292,35 @@ async def closes(wire: Any) -> tuple[int, str]:
     return closed.value.rcvd.code, closed.value.rcvd.reason
 
 
-async def test_there_is_room_for_so_many_sockets_in_all_and_of_one_caller() -> None:
-    app = application(sockets={"crowd": Crowd(most=2, most_of_one=1)})
+async def test_there_is_room_for_so_many_sockets_in_all() -> None:
+    app = application(sockets={"crowd": Crowd(most=1)})
+    protocol = "graphql-transport-ws"
+    async with served(app) as url, dialling(url, protocol), dialling(url, protocol) as second:
+        assert await closes(second) == (4430, "Too many sockets are open here")
+
+
+async def test_one_caller_has_room_for_so_many_sockets() -> None:
+    crowd, viewer = Crowd(most_of_one=1), Viewer(UUID(int=1), user_id=UUID(int=2))
+    app = application(sockets={"crowd": crowd}, viewer=viewer)
     async with served(app) as url, dialling(url, "graphql-transport-ws") as first:
         await first.send(type="connection_init")
         await first.recv()
         async with dialling(url, "graphql-transport-ws") as second:
-            async with dialling(url, "graphql-transport-ws") as third:
-                assert (await closes(third))[0] == 4430
             await second.send(type="connection_init")
             assert await closes(second) == (4430, "Too many sockets are open for this caller")
+
+
+async def test_an_address_has_room_for_so_many_sockets_that_do_not_say_whose_they_are() -> None:
+    crowd, viewer = Crowd(most_of_one=1), Viewer(UUID(int=1), user_id=UUID(int=2))
+    app = application(sockets={"crowd": crowd}, viewer=viewer)
+    async with served(app) as url, dialling(url, "graphql-transport-ws") as first:
+        async with dialling(url, "graphql-transport-ws") as second:
+            assert (await closes(second))[0] == 4430
+        await first.send(type="connection_init")
+        assert (await first.recv())["type"] == "connection_ack"
+        async with dialling(url, "graphql-transport-ws") as third:
+            await third.send(type="ping")
+            assert (await third.recv())["type"] == "pong"
 
 
 async def test_streams_of_events_take_room_as_sockets_do() -> None:

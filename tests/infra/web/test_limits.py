@@ -8,9 +8,10 @@ import httpx
 import pytest
 from starlette.responses import Response
 
-from domain.identity import Caller, Unauthenticated, Viewer
+from domain.identity import Caller, Forbidden, Unauthenticated, Viewer
 from infra.web.admission import Admission, Offer
 from infra.web.counters import Counters
+from infra.web.http import STRANGERS_BYTES
 from infra.web.limits import RateLimits, Rates, identity, network
 from infra.web.strikes import Strikes
 from tests.infra.clients import dialling
@@ -152,6 +153,21 @@ async def test_operations_of_a_batch_are_counted_one_by_one() -> None:
     assert third["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
 
 
+async def test_operations_that_came_the_wrong_way_are_counted_as_well() -> None:
+    app = application(World(events=[]), gate=gate(queries=1, mutations=1), viewer=caller())
+    transport = httpx.ASGITransport(app=app, client=("198.51.100.9", 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://penstock.test") as http:
+        by_get = {"x-penstock-preflight": "1"}
+        renames = [await http.get("/graphql", params=RENAME, headers=by_get) for _ in range(2)]
+        follow = {"query": "subscription { ticks { id } }"}
+        accept = {"accept": "application/json"}
+        follows = [await http.post("/graphql", json=follow, headers=accept) for _ in range(2)]
+        batch = await http.post("/graphql", json=[follow])
+    assert statuses(renames) == [405, 429]
+    assert statuses(follows) == [406, 429]
+    assert batch.json()[0]["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
+
+
 async def test_operations_on_a_socket_are_counted_with_the_others() -> None:
     app = application(World(events=[]), gate=gate(queries=2), viewer=caller())
     async with served(app) as url, dialling(url, "graphql-transport-ws") as wire:
@@ -168,15 +184,31 @@ async def test_operations_on_a_socket_are_counted_with_the_others() -> None:
 
 
 class Nobody(Anybody):
+    def __init__(self, refusal: Exception) -> None:
+        super().__init__()
+        self.refusal = refusal
+
     async def admit(self, offer: Offer) -> Admission:
-        raise Unauthenticated("unknown key")
+        raise self.refusal
 
 
-async def test_an_address_that_sends_bad_credentials_for_long_is_told_to_wait() -> None:
-    app = application(gate=gate(queries=2), authentication=Nobody())
+@pytest.mark.parametrize(
+    ("refusal", "status"),
+    [(Unauthenticated("unknown key"), 401), (Forbidden(needed="a membership"), 403)],
+)
+async def test_an_address_that_sends_bad_credentials_for_long_is_told_to_wait(
+    refusal: Exception, status: int
+) -> None:
+    app = application(gate=gate(queries=2), authentication=Nobody(refusal))
     answers = await ask(app, QUERY, QUERY, QUERY)
-    assert statuses(answers) == [401, 401, 429]
+    assert statuses(answers) == [status, status, 429]
     assert "retry-after" in answers[2].headers
+
+
+async def test_strangers_send_no_large_bodies() -> None:
+    large = {"query": "{ __typename }", "variables": {"a": "x" * STRANGERS_BYTES}}
+    assert statuses(await ask(application(), large)) == [413]
+    assert statuses(await ask(application(viewer=caller()), large)) == [200]
 
 
 async def test_who_sends_documents_that_cannot_be_executed_for_long_is_read_no_more() -> None:
