@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final
 
-from sqlmodel import col, func, select
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain import audit
@@ -29,7 +29,6 @@ from domain.identity.one_time import give_token
 from domain.identity.sessions import SignedIn, begin_session
 from domain.identity.tokens import token_hash
 from domain.identity.viewer import Caller
-from domain.identity.workspaces import Invitation
 
 CODE_LIFETIME: Final = timedelta(minutes=1)
 
@@ -153,19 +152,10 @@ async def _by_email(
         if user.second_factor:
             raise SignInRefused(Refusal.ACCOUNT_PROTECTED)
         return user
-    if door.rules.invited_only and not await _invited(session, email, now):
+    if door.rules.invited_only and not await registration.invited(session, email, now):
         raise SignInRefused(Refusal.REGISTRATION_CLOSED)
-    return await registration.new_user(session, door, email=email, name=proven.name, verified=True)
-
-
-async def _invited(session: AsyncSession, email: str, now: datetime) -> bool:
-    offer = select(col(Invitation.id)).where(
-        func.lower(col(Invitation.email)) == email.lower(),
-        col(Invitation.accepted_at).is_(None),
-        col(Invitation.revoked_at).is_(None),
-        col(Invitation.expires_at) > now,
-    )
-    return await session.scalar(offer.limit(1)) is not None
+    name = "".join(letter for letter in proven.name if letter.isprintable())
+    return await registration.new_user(session, door, email=email, name=name, verified=True)
 
 
 def _active(user: User | None) -> User:

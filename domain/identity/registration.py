@@ -1,7 +1,7 @@
 """How people become users: nobody learns from an answer, or its time, which addresses have an account."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy.exc import IntegrityError
@@ -132,6 +132,17 @@ async def user_by_email(session: AsyncSession, email: str) -> User | None:
     return await session.scalar(select(User).where(func.lower(col(User.email)) == email))
 
 
+async def invited(session: AsyncSession, email: str, now: datetime) -> bool:
+    """Whether an invitation waits for this clean address."""
+    statement = select(Invitation.id).where(
+        func.lower(col(Invitation.email)) == email,
+        col(Invitation.accepted_at).is_(None),
+        col(Invitation.revoked_at).is_(None),
+        col(Invitation.expires_at) > now,
+    )
+    return await session.scalar(statement.limit(1)) is not None
+
+
 def clean_email(field: str, text: str) -> str:
     """An address in lower case, as it is stored and compared; raises InvalidInput for what is none."""
     email = text.strip().lower()
@@ -154,7 +165,7 @@ async def _entered(
 ) -> Mail | None:
     user = await user_by_email(session, email)
     if user is None:
-        if door.rules.invited_only and not await _invited(session, door, email):
+        if door.rules.invited_only and not await invited(session, email, door.clock.now()):
             return None
         try:
             async with session.begin_nested():
@@ -192,16 +203,6 @@ async def _reminder(session: AsyncSession, door: Door, user: User) -> Mail | Non
         return None
     token = await one_time.give_token(session, door, user.id, purpose, RESET_LIFETIME)
     return mails.already_registered(user.email, token, door.rules.app_url)
-
-
-async def _invited(session: AsyncSession, door: Door, email: str) -> bool:
-    statement = select(Invitation.id).where(
-        func.lower(col(Invitation.email)) == email,
-        col(Invitation.accepted_at).is_(None),
-        col(Invitation.revoked_at).is_(None),
-        col(Invitation.expires_at) > door.clock.now(),
-    )
-    return await session.scalar(statement.limit(1)) is not None
 
 
 def _waits(user: User) -> bool:

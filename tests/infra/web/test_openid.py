@@ -156,6 +156,12 @@ async def test_somebody_new_gets_an_account_a_workspace_and_a_session(house: Hou
     assert (identity.issuer, identity.subject) == (house.provider.url, "1")
 
 
+async def test_a_name_from_elsewhere_holds_nothing_that_a_terminal_obeys(house: House) -> None:
+    house.provider.person["name"] = "Jo\x1b[31m\u202e\nAdmin"
+    said = await house.sign_in()
+    assert (await house.exchange(said["code"])).user.name == "Jo[31mAdmin"
+
+
 async def test_what_is_asked_of_the_provider_is_bound_to_this_browser(house: House) -> None:
     away = await house.leave()
     asked = {
