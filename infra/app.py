@@ -24,7 +24,7 @@ from infra.feeds.store import ConnectorStore
 from infra.feeds.venues import normalise
 from infra.identity import Identity, identity
 from infra.keyring import newest_key
-from infra.measures import measure_parts, measure_service
+from infra.measures import measure_parts, measure_post, measure_service
 from infra.parts import Parts, database_url, parts_on, shared_parts
 from infra.postgres import migrate
 from infra.postgres.audit_log import PostgresAuditLog
@@ -173,6 +173,7 @@ async def _serve(
     )
     measure_parts(metrics, parts)
     measure_service(metrics, shares, sockets, front.limits, front.counters)
+    measure_post(metrics, who.post)
     await _serve_metrics(stack, settings, metrics)
     health = Health({**_checks(parts), **who.checks})
     application = create_web(

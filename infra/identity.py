@@ -41,6 +41,7 @@ class Identity:
     tokens: AccessTokens
     entrance: Entrance
     door: Door
+    post: Posting
     authenticator: Authenticator
 
     @property
@@ -89,7 +90,8 @@ async def identity(stack: AsyncExitStack, parts: Parts, databases: Databases) ->
         logger.warning("Changes of rights are not heard yet; every request is looked up")
     stack.push_async_callback(uses.write)
     await _background(stack, uses.run(), "last uses")
-    return Identity(tokens, entrance, await _door(stack, parts, tokens), authenticator)
+    door, post = await _door(stack, parts, tokens)
+    return Identity(tokens, entrance, door, post, authenticator)
 
 
 async def _tokens(parts: Parts, accounts: Database) -> AccessTokens:
@@ -104,13 +106,14 @@ async def _tokens(parts: Parts, accounts: Database) -> AccessTokens:
     return tokens
 
 
-async def _door(stack: AsyncExitStack, parts: Parts, tokens: AccessTokens) -> Door:
-    hashes = PasswordHashes()
+async def _door(stack: AsyncExitStack, parts: Parts, tokens: AccessTokens) -> tuple[Door, Posting]:
+    settings, hashes = parts.settings, PasswordHashes()
     stack.callback(hashes.close)
-    posting = Posting(mailer_of(parts.settings, parts.clock))
-    await posting.start()
-    stack.push_async_callback(posting.close)
-    return build_door(parts.settings, hashes, tokens, posting, parts.vault, parts.clock, parts.ids)
+    post = Posting(mailer_of(settings, parts.clock))
+    await post.start()
+    stack.push_async_callback(post.close)
+    door = build_door(settings, hashes, tokens, post, parts.vault, parts.clock, parts.ids)
+    return door, post
 
 
 async def _background(stack: AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from domain.connectors import ConnectorState
+from infra.mail.post import Posting
 from infra.parts import Parts
 from infra.realtime.sharing import Shares
 from infra.web.counters import Counters
@@ -70,6 +71,14 @@ def measure_service(
         "Requests counted in memory because Redis was away.",
         lambda: counters.fallbacks,
     )
+
+
+def measure_post(metrics: Metrics, post: Posting) -> None:
+    """What becomes of mails."""
+    metrics.gauge(
+        "mails_waiting", "Mails taken, and neither sent nor given up.", lambda: post.waiting
+    )
+    metrics.counter("mails_given_up", "Mails that were never sent.", lambda: post.failures)
 
 
 def _measure_writer(metrics: Metrics, parts: Parts) -> None:

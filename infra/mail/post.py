@@ -25,7 +25,13 @@ class Posting:
         self._waiting: asyncio.Queue[tuple[Mail, str]] = asyncio.Queue(depth)
         self._senders = senders
         self._tasks: list[asyncio.Task[None]] = []
+        self._under_way = 0
         self.failures = 0
+
+    @property
+    def waiting(self) -> int:
+        """Mails taken, and neither sent nor given up."""
+        return self._waiting.qsize() + self._under_way
 
     async def start(self) -> None:
         """Begin to deliver."""
@@ -59,6 +65,7 @@ class Posting:
     async def _deliver(self) -> None:
         while True:
             mail, request_id = await self._waiting.get()
+            self._under_way += 1
             try:
                 await self._mailer.send(mail)
             except asyncio.CancelledError:
@@ -67,6 +74,7 @@ class Posting:
             except Exception as error:  # noqa: BLE001 - one bad mail must not stop the others
                 self._give_up(mail, request_id, str(error) or type(error).__name__)
             finally:
+                self._under_way -= 1
                 self._waiting.task_done()
 
     def _give_up(self, mail: Mail, request_id: str, reason: str) -> None:

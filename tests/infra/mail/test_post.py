@@ -3,9 +3,12 @@ from collections.abc import Iterator
 
 import pytest
 from loguru import logger
+from prometheus_client import generate_latest
 
 from domain.identity import Mail
 from infra.mail.post import Posting
+from infra.measures import measure_post
+from infra.web.metrics import Metrics
 
 TOKEN = "a-token-nobody-may-read"
 
@@ -79,6 +82,28 @@ async def test_a_full_queue_gives_up_what_it_cannot_take(logged: list[str]):
     await posting.start()
     await posting.close()
     assert posting.failures == 1
+
+
+async def test_metrics_tell_of_mails_that_wait_and_of_those_given_up():
+    office, metrics = Office(broken=True), Metrics()
+    office.open.clear()
+    posting = Posting(office, depth=3, senders=1)
+    measure_post(metrics, posting)
+    await posting.start()
+    for number in range(2):
+        posting.send(mail(number), "request-1")
+    await asyncio.sleep(0)
+    assert told(metrics) == {"waiting": 2, "given_up_total": 0}
+    office.open.set()
+    await posting.idle()
+    assert told(metrics) == {"waiting": 0, "given_up_total": 2}
+    await posting.close()
+
+
+def told(metrics: Metrics) -> dict[str, float]:
+    lines = generate_latest(metrics.registry).decode().splitlines()
+    found = (line.split() for line in lines if line.startswith("penstock_mails_"))
+    return {name.removeprefix("penstock_mails_"): float(value) for name, value in found}
 
 
 async def test_stopping_delivers_what_is_left():
