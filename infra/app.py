@@ -149,7 +149,7 @@ async def _serve(
     services = _services(parts, who.door)
     shares = Shares(outbox_events=settings.outbox_events, outbox_bytes=settings.outbox_bytes)
     graphql_schema = schema._schema  # noqa: SLF001 - Strawberry offers no public way to graphql-core's schema
-    front = front_door(settings, graphql_schema)
+    front = front_door(settings, graphql_schema, parts.scope)
     stack.push_async_callback(front.counters.close)
     metrics = front.metrics
     operations = Operations(

@@ -56,7 +56,7 @@ class Parts:
     """What every process has, running.
 
     `database` is the login role's, for housekeeping; `stream` the ingest role's, for connectors and the writer. Whoever
-    asks over GraphQL goes through `tenancy`.
+    asks over GraphQL goes through `tenancy`. `scope` tells this deployment from others on the same Redis.
     """
 
     settings: Settings
@@ -73,6 +73,7 @@ class Parts:
     vault: KeyVault
     bell: ConnectorBell
     process_id: UUID
+    scope: str
     clock: SystemClock
     ids: RandomIds
 
@@ -185,6 +186,7 @@ async def parts_on(stack: AsyncExitStack, settings: Settings, url: str) -> Parts
         vault=vault,
         bell=bell,
         process_id=process_id,
+        scope=scope,
         clock=clock,
         ids=ids,
     )

@@ -77,9 +77,12 @@ class MemoryCounters(Storage):
 
 
 class Counters:
-    """Counts on Redis when a URL says so; in memory otherwise, and while that Redis is away."""
+    """Counts on Redis when a URL says so; in memory otherwise, and while that Redis is away.
 
-    def __init__(self, url: str = "memory://") -> None:
+    Counters of the same scope count together; deployments that share a Redis have one each.
+    """
+
+    def __init__(self, url: str = "memory://", scope: str = "") -> None:
         self.fallbacks = 0
         self._memory = MemoryCounters()
         self._shared: RedisStorage | None = None
@@ -88,7 +91,7 @@ class Counters:
             self._shared = RedisStorage(
                 url,
                 implementation="redispy",
-                key_prefix=PREFIX,
+                key_prefix=PREFIX + scope,
                 socket_timeout=REDIS_SECONDS,
                 socket_connect_timeout=REDIS_SECONDS,
             )

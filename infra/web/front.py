@@ -28,8 +28,8 @@ class FrontDoor:
     graphiql: bool
 
 
-def front_door(settings: Settings, schema: GraphQLSchema) -> FrontDoor:
-    """The front door of one process; raises CannotRun when the trusted documents cannot be used."""
+def front_door(settings: Settings, schema: GraphQLSchema, scope: str = "") -> FrontDoor:
+    """The front door of one process of the deployment that `scope` names; raises CannotRun when the trusted documents cannot be used."""
     production = settings.environment == "production"
     trusted = _trusted(settings)
     introspection = settings.allow_introspection
@@ -48,7 +48,7 @@ def front_door(settings: Settings, schema: GraphQLSchema) -> FrontDoor:
         introspection=not production if introspection is None else introspection,
         hints=not production,
     )
-    counters = Counters(_rate_limit_url(settings))
+    counters = Counters(_rate_limit_url(settings), scope)
     limits = RateLimits(
         Rates(
             queries=settings.requests_per_minute,

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
@@ -40,15 +41,23 @@ async def test_keys_in_memory_are_bounded_and_the_oldest_give_way() -> None:
     assert await counters.get("key 999") == 1
 
 
-async def test_on_redis_processes_count_together() -> None:
-    client = redis.Redis.from_url(REDIS, socket_connect_timeout=1)
+@pytest.fixture
+async def shared() -> AsyncIterator[str]:
+    """A key on a Redis, of which nothing is left."""
+    client, key = redis.Redis.from_url(REDIS, socket_connect_timeout=1), uuid4().hex
     try:
         await client.ping()
     except (redis.RedisError, OSError) as error:
-        pytest.skip(f"no Redis at {REDIS}: {error}")
-    finally:
         await client.aclose()
-    one, other, key = Counters(REDIS), Counters(REDIS), uuid4().hex
+        pytest.skip(f"no Redis at {REDIS}: {error}")
+    yield key
+    async for left in client.scan_iter(f"{module.PREFIX}*:{key}", count=1000):
+        await client.delete(left)
+    await client.aclose()
+
+
+async def test_on_redis_processes_count_together(shared: str) -> None:
+    one, other, key = Counters(REDIS), Counters(REDIS), shared
     try:
         assert (await one.count(key, 60, 2))[0] == 2
         count, ends = await other.count(key, 60, 3)
@@ -59,6 +68,19 @@ async def test_on_redis_processes_count_together() -> None:
     finally:
         await one.close()
         await other.close()
+
+
+async def test_deployments_that_share_a_redis_do_not_count_together(shared: str) -> None:
+    here, there = Counters(REDIS, "@here"), Counters(REDIS, "@there")
+    beside = Counters(REDIS, "@here")
+    try:
+        assert (await here.count(shared, 60, 2))[0] == 2
+        assert (await there.count(shared, 60, 1))[0] == 1
+        assert (await beside.count(shared, 60, 1))[0] == 3
+        assert not there.away
+    finally:
+        for counters in (here, there, beside):
+            await counters.close()
 
 
 async def test_while_redis_is_away_memory_counts_and_one_warning_says_so() -> None:
