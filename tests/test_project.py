@@ -3,6 +3,7 @@
 import re
 import subprocess
 import tomllib
+import zoneinfo
 from fnmatch import fnmatch
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -72,6 +73,14 @@ def test_every_dependency_is_explained_and_no_other() -> None:
     page = (ROOT / "docs" / "dependencies.md").read_text()
     explained = sorted(re.findall(r"^\| ([a-z][\w-]+) \| \S", page, re.MULTILINE))
     assert [name for name in explained if name != "package"] == declared
+
+
+def test_time_zones_are_known_where_the_system_has_no_files_of_them() -> None:
+    zoneinfo.reset_tzpath(to=())
+    try:
+        assert "Europe/Lisbon" in zoneinfo.available_timezones()
+    finally:
+        zoneinfo.reset_tzpath()
 
 
 def test_the_picture_is_well_formed_and_needs_nothing_from_elsewhere() -> None:
