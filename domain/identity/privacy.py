@@ -125,9 +125,10 @@ async def _sessions(session: AsyncSession, user_id: UUID) -> Any:
 async def _workspaces(session: AsyncSession, user_id: UUID) -> Any:
     statement = select(Member, Workspace).join(Workspace, col(Workspace.id) == Member.workspace_id)
     found = await session.exec(statement.where(Member.user_id == user_id))
+    own = ("id", "name", "personal", "industry", "location", "time_zone", "currency", "created_at")
     return [
         {
-            **facts(workspace, "id", "name", "personal"),
+            **facts(workspace, *(own if workspace.personal else own[:3])),
             "role": member.role.value,
             "memberSince": _plain(member.created_at),
         }

@@ -77,6 +77,19 @@ async def test_an_export_has_every_part_and_nothing_of_others_nor_any_secret(
         assert secret not in text.replace("'field': 'passwordHash'", "")
 
 
+async def test_an_export_tells_all_of_ones_own_workspace_and_of_others_only_their_names(
+    people: People,
+) -> None:
+    ann = await people.join("ann@example.com")
+    assert ann.user_id is not None
+    shared = workspace()
+    await save(people.database, shared)
+    await save(people.database, member(shared.id, ann.user_id, Role.VIEWER))
+    told = {one["personal"]: one for one in (await exported(people, ann))["workspaces"]}
+    assert {"industry", "location", "timeZone", "currency", "createdAt"} <= told[True].keys()
+    assert told[False].keys() == {"id", "name", "personal", "role", "memberSince"}
+
+
 async def test_an_export_may_be_of_some_parts(people: People) -> None:
     ann = await people.join("ann@example.com")
     answer = await people.ask(EXPORT, ann, parts=["sessions", "secrets"])

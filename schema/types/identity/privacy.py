@@ -25,7 +25,8 @@ from schema.views import plain, view
 class PersonalData:
     generated_at: datetime = plain("When it was gathered.")
     data: JSON = plain(
-        "The data by part, such as `account`, `sessions` or `events`: no password, hash, token or secret."
+        "The data by part, such as `account`, `sessions` or `events` (the newest 10,000; `accountEvents` pages through all): "
+        "no password, hash, token or secret."
     )
 
 
