@@ -83,6 +83,8 @@ async def identity(stack: AsyncExitStack, parts: Parts, databases: Databases) ->
         hearing,
     )
     await _background(stack, watch.run(), "rights watch")
+    looking = entrance.look_around(lambda: not authenticator.hears_changes)
+    await _background(stack, looking, "rights rounds")
     try:
         async with asyncio.timeout(HEAR_SECONDS):
             await watch.started()

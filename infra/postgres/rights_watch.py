@@ -13,7 +13,8 @@ from loguru import logger
 from domain.identity.changes import RightsChange
 
 CHANNEL: Final = "penstock_rights"
-KEEPALIVE_SECONDS: Final = 5.0
+KEEPALIVE_SECONDS: Final = 1.0
+ANSWER_SECONDS: Final = 2.0
 RETRY_SECONDS: Final = 0.2
 
 Connect = Callable[[], Awaitable["asyncpg.Connection[asyncpg.Record]"]]
@@ -54,7 +55,7 @@ class RightsWatch:
                     attempts=None,
                     timeout=None,
                     wait_initial=RETRY_SECONDS,
-                    wait_max=2.0,
+                    wait_max=1.0,
                 ):
                     with attempt:
                         connection = await self._listening()
@@ -88,7 +89,7 @@ class RightsWatch:
                         await lost.wait()
                     raise ConnectionError("the connection was lost")
                 except TimeoutError:
-                    await connection.fetchval("select 1", timeout=self._keepalive)
+                    await connection.fetchval("select 1", timeout=ANSWER_SECONDS)
         finally:
             self._hearing(False)
             connection.terminate()

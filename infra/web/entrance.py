@@ -1,7 +1,7 @@
 """The entrance: who comes in, who stays, and who has to leave when their rights change."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Final, Protocol
 
@@ -10,10 +10,11 @@ from loguru import logger
 
 from domain.identity import Forbidden, Unauthenticated
 from domain.identity.changes import RightsChange
-from infra.web.admission import ANONYMOUS, Admission, Offer, Proof
+from infra.web.admission import Admission, Offer, Proof
 
 AT_A_TIME: Final = 8
 ATTEMPTS: Final = 8
+ROUND_SECONDS: Final = 0.5
 ANYTHING: Final = RightsChange()
 
 
@@ -95,27 +96,52 @@ class Entrance:
         if self._checks.get(proof) is task:
             del self._checks[proof]
 
+    async def look_around(self, deaf: Callable[[], bool], seconds: float = ROUND_SECONDS) -> None:
+        """Look up all who stay again and again while changes of rights are not heard of, until cancelled."""
+        while True:
+            await asyncio.sleep(seconds)
+            if not deaf():
+                continue
+            try:
+                await self._look_around()
+            except (
+                ExceptionGroup
+            ) as problems:  # nobody can take rights away either, as far as one knows
+                logger.debug("Rights could not be looked up: {!r}", problems.exceptions[0])
+
+    async def _look_around(self) -> None:
+        present: dict[Proof, set[Guest]] = {}
+        for guest in self._guests:
+            if (proof := guest.admission.proof) is not None:
+                present.setdefault(proof, set()).add(guest)
+        async with asyncio.TaskGroup() as looks:
+            for proof, guests in present.items():
+                looks.create_task(self._look(proof, guests))
+
+    async def _look(self, proof: Proof, guests: Iterable[Guest]) -> None:
+        changes = self.changes
+        async with self._turns:
+            found = await _found(self._authentication.again(proof))
+        if changes == self.changes:  # else they are being looked up anew
+            await self._tell(guests, proof, found)
+
     async def _check(self, proof: Proof) -> None:
-        reason = None
-        admission = ANONYMOUS
         try:
-            admission = await self._again(proof)
-        except Unauthenticated as gone:
-            reason = gone.reason
-        except Forbidden:
-            reason = "No longer a member of this workspace"
+            found = await _found(self._again(proof))
         except Exception as error:  # noqa: BLE001 - whoever cannot be checked may not stay
             logger.opt(exception=error).error("Rights could not be looked up again")
-            reason = "Rights cannot be checked now"
-        if self._checks.get(proof) is not asyncio.current_task():
-            return  # rights changed once more meanwhile
-        for guest in self._concerned.pop(proof, ()):
+            found = "Rights cannot be checked now"
+        if self._checks.get(proof) is asyncio.current_task():  # else rights changed once more
+            await self._tell(self._concerned.pop(proof, ()), proof, found)
+
+    async def _tell(self, guests: Iterable[Guest], proof: Proof, found: Admission | str) -> None:
+        for guest in guests:
             if guest not in self._guests or guest.admission.proof != proof:
                 continue  # gone, or in with another credential by now
-            if reason is not None:
-                guest.show_out(reason[:1].upper() + reason[1:])
+            if isinstance(found, str):
+                guest.show_out(found)
             else:
-                await guest.readmit(admission)
+                await guest.readmit(found)
 
     async def _again(self, proof: Proof) -> Admission:
         async for attempt in stamina.retry_context(on=_passing, attempts=ATTEMPTS, wait_max=2.0):
@@ -123,6 +149,16 @@ class Entrance:
                 async with self._turns:
                     return await self._authentication.again(proof)
         raise AssertionError
+
+
+async def _found(look: Awaitable[Admission]) -> Admission | str:
+    """The rights there are, or why there are none any more."""
+    try:
+        return await look
+    except Unauthenticated as gone:
+        return gone.reason[:1].upper() + gone.reason[1:]
+    except Forbidden:
+        return "No longer a member of this workspace"
 
 
 def _passing(error: Exception) -> bool:

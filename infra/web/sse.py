@@ -78,8 +78,10 @@ class Listener:
 
     async def readmit(self, admission: Admission) -> None:
         """Go on with these rights, or end when they no longer allow it."""
-        self.admission = admission
+        before, self.admission = self.admission, admission
         self._time()
+        if before.viewer == admission.viewer:
+            return
         try:
             caller = admission.caller(self._scope, self.prepared.request_id)
             await self.operations.again(self.prepared, caller)
