@@ -1,5 +1,6 @@
 import itertools
 import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -331,6 +332,27 @@ async def test_pages_read_hardly_more_rows_than_they_show_also_as_a_viewer(
     await database.pool.execute("analyze")
     for source in (database, databases.seen_by(tenants.HOME)):
         await check_pages(source)
+
+
+async def test_a_small_workspaces_page_reads_nothing_of_a_large_one(
+    database: Database, databases: Tenancy
+) -> None:
+    await Partitions(24).ensure_for(
+        database.pool, first_id_at(NOW), first_id_at(NOW + timedelta(days=8))
+    )
+    other = await tenants.a_tenant(database)
+    await database.pool.execute(BULK, other.workspace_id, FIRST, SECOND, NOW, first_id_at(NOW))
+    await factories.store(database, factories.messages(3, node=1))
+    await database.pool.execute("analyze")
+    statement = select_messages(HOME, ascending=False, limit=51)
+    given = "".join(f"('{value}')" for value in statement.arguments)
+    async with databases.seen_by(tenants.HOME).acquire() as connection:
+        # What a connection comes to after some executions: one plan for whatever the parameters are.
+        await connection.execute("set local plan_cache_mode = force_generic_plan")
+        await connection.execute(f"prepare page as {statement.text}")
+        plan = await connection.fetch(f"explain analyze execute page{given}")
+        await connection.execute("deallocate page")
+    assert sum(int(rows) for rows in re.findall(r"Removed by Filter: (\d+)", str(plan))) == 0
 
 
 async def check_pages(database: Source) -> None:
