@@ -1,6 +1,8 @@
 from typing import Any
 
+from domain.connectors import ConnectorStatus, Venue
 from domain.identity import Access, Role, Viewer, groups
+from domain.messages import QuarantinedFrame, QuarantineReason
 from resolvers import ids
 from tests import factories
 from tests.resolvers.teams import Team, acting, again, grouped, person, stored, team, user
@@ -146,6 +148,64 @@ async def test_a_shared_connector_is_changed_and_run_by_the_groups_viewers(world
     )
     assert unshared["resourceId"] == id
     assert await world.forbidden("startConnector", viewer, id=id) == "manage_connectors"
+
+
+async def test_a_connector_shared_for_writing_has_its_quarantine_replayed_by_the_group(
+    world: World,
+):
+    desk = await team(world)
+    group = await grouped(world, desk, Role.VIEWER)
+    viewer = desk.viewers[Role.VIEWER]
+    made = factories.connector(
+        workspace_id=desk.workspace.id,
+        venue=Venue.CUSTOM,
+        mapping={"price": "p", "instrument": {"value": "X"}},
+    )
+    frame = QuarantinedFrame(
+        id=factories.new_id(),
+        workspace_id=desk.workspace.id,
+        connector_id=made.id,
+        received_at=factories.NOW,
+        reason=QuarantineReason.UNEXPECTED,
+        explanation="not understood",
+        source=made.url,
+        frame=b'{"p": "1.5"}',
+        frame_bytes=12,
+    )
+    id = connector_id(made.id)
+    status = ConnectorStatus(
+        connector_id=made.id, workspace_id=desk.workspace.id, since=factories.NOW
+    )
+    await factories.save(world.database, made, frame)
+    await factories.save(world.database, status)
+    assert await world.forbidden("replayQuarantine", viewer, connectorId=id) == "write_data"
+    await share(world, desk, id, group, "READ")
+    assert await world.forbidden("replayQuarantine", viewer, connectorId=id) == "write_data"
+    await share(world, desk, id, group, "WRITE")
+    counts = "... on ReplayedQuarantine { replayedCount messageCount stillHeldCount }"
+    replayed = await world.do("replayQuarantine", counts, viewer, connectorId=id)
+    assert (replayed["replayedCount"], replayed["messageCount"]) == (1, 1), replayed
+
+
+async def test_a_shared_secret_is_listed_then_set_by_the_group_until_it_is_unshared(world: World):
+    desk = await team(world)
+    group = await grouped(world, desk, Role.VIEWER)
+    viewer, admin = desk.viewers[Role.VIEWER], desk.viewers[Role.ADMIN]
+    made = await world.do("setSecret", "... on Secret { id }", admin, name="key", value="first")
+    listed = "{ secrets { totalCount edges { node { id } } } }"
+    assert (await world.ask(listed, viewer))["secrets"]["totalCount"] == 0
+    shared = await share(world, desk, made["id"], group, "READ")
+    assert (shared["resourceId"], shared["kind"]) == (made["id"], "SECRET")
+    assert (await world.ask(listed, viewer))["secrets"]["edges"] == [{"node": {"id": made["id"]}}]
+    new = {"name": "key", "value": "second"}
+    assert await world.forbidden("setSecret", viewer, **new) == "manage_secrets"
+    await share(world, desk, made["id"], group, "WRITE")
+    again_ = await world.do("setSecret", "... on Secret { version }", viewer, **new)
+    assert again_["version"] == 2
+    group_id = ids.global_id("Group", group.id)
+    await world.do("unshareResource", "", admin, resourceId=made["id"], groupId=group_id)
+    assert await world.forbidden("setSecret", viewer, **new) == "manage_secrets"
+    assert (await world.ask(listed, viewer))["secrets"]["totalCount"] == 0
 
 
 async def test_only_what_is_in_the_workspace_can_be_shared(world: World):
