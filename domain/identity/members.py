@@ -62,6 +62,23 @@ async def change_role(
     return member
 
 
+async def appoint(
+    session: AsyncSession, workspace: Workspace, user_id: UUID, role: Role, now: datetime
+) -> Member:
+    """Make a user a member, or a member something else, as no member's act; raises LastOwner, PersonalWorkspace."""
+    _shared(workspace)
+    member = await session.get(Member, (workspace.id, user_id), populate_existing=True)
+    if member is None:
+        member = Member(workspace_id=workspace.id, user_id=user_id, role=role, created_at=now)
+        session.add(member)
+    elif member.role is not role:
+        await _keep_an_owner(session, member, role)
+        await _take_back(session, member, role, now)
+        member.role = role
+    await session.flush()
+    return member
+
+
 async def transfer_ownership(
     session: AsyncSession, workspace: Workspace, actor_id: UUID, user_id: UUID, now: datetime
 ) -> Member:

@@ -8,7 +8,7 @@ from sqlmodel import col, exists, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain.errors import DomainError
-from domain.identity import attempts, one_time, passwords, registration, second_factor
+from domain.identity import attempts, members, one_time, passwords, registration, second_factor
 from domain.identity.accounts import (
     OneTimePurpose,
     SessionEnd,
@@ -19,7 +19,6 @@ from domain.identity.accounts import (
 )
 from domain.identity.door import Door
 from domain.identity.permissions import Role
-from domain.identity.refusals import PersonalWorkspace
 from domain.identity.sessions import SignedIn, begin_session, end_all_sessions
 from domain.identity.tenants import held
 from domain.identity.viewer import Caller
@@ -87,8 +86,7 @@ async def adopt(session: AsyncSession, door: Door, user: User) -> list[Workspace
     orphans = select(col(Workspace.id)).where(~somebody, ~col(Workspace.personal))
     found = [await held(session, id) for id in (await session.exec(orphans)).all()]
     for workspace in found:
-        _enter(session, door, workspace.id, user, Role.OWNER)
-    await session.flush()
+        await members.appoint(session, workspace, user.id, Role.OWNER, door.clock.now())
     return found
 
 
@@ -116,16 +114,12 @@ async def move_in(session: AsyncSession, user: User, workspace_id: UUID, now: da
 async def enter(
     session: AsyncSession, door: Door, user: User, workspace_id: UUID, role: Role
 ) -> Workspace:
-    """Make a user a member, or change what they are; raises Forbidden when there is no such workspace, PersonalWorkspace."""
+    """Make a user a member, or change what they are.
+
+    Raises Forbidden when there is no such workspace, PersonalWorkspace, LastOwner.
+    """
     workspace = await held(session, workspace_id)
-    if workspace.personal:
-        raise PersonalWorkspace
-    member = await session.get(Member, (workspace_id, user.id))
-    if member is None:
-        _enter(session, door, workspace_id, user, role)
-    else:
-        member.role = role
-    await session.flush()
+    await members.appoint(session, workspace, user.id, role, door.clock.now())
     return workspace
 
 
@@ -179,8 +173,3 @@ async def act_as(session: AsyncSession, door: Door, user: User, caller: Caller) 
     signed_in = await begin_session(session, door, user, caller, SignInMethod.OPERATOR)
     user.deletion_due_at = due
     return signed_in
-
-
-def _enter(session: AsyncSession, door: Door, workspace_id: UUID, user: User, role: Role) -> None:
-    now = door.clock.now()
-    session.add(Member(workspace_id=workspace_id, user_id=user.id, role=role, created_at=now))

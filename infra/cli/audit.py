@@ -6,7 +6,7 @@ from uuid import UUID
 
 import typer
 
-from infra.cli.options import DataDir, run, settings_of
+from infra.cli.options import DataDir, run, settings_of, workspace_id
 
 app = typer.Typer(help="Examine the record of who did what.", no_args_is_help=True)
 
@@ -20,7 +20,11 @@ def audit() -> None:
 def verify(
     workspace: Annotated[
         UUID | None,
-        typer.Option(help="Only this workspace's events; all zeros: those of no workspace."),
+        typer.Option(
+            help="Only this workspace's events; all zeros: those of no workspace.",
+            parser=workspace_id,
+            metavar="ID",
+        ),
     ] = None,
     against: Annotated[
         Path | None,

@@ -1,8 +1,10 @@
 """What the commands share: options, and how a command's coroutine is run."""
 
+from base64 import b64decode
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
 
 import typer
 
@@ -23,6 +25,19 @@ DataDir = Annotated[
         show_default="PENSTOCK_DATA_DIR, .penstock",
     ),
 ]
+
+
+def workspace_id(text: str) -> UUID:
+    """A workspace's id: as GraphQL gives it, or the UUID inside."""
+    try:
+        return UUID(text)
+    except ValueError:
+        pass
+    try:
+        kind, _, inside = b64decode(text, validate=True).decode().partition(":")
+        return UUID(inside if kind == "Workspace" else "")
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no id of a workspace") from None
 
 
 def settings_of(**options: Any) -> "Settings":

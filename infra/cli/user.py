@@ -6,7 +6,7 @@ from uuid import UUID
 
 import typer
 
-from infra.cli.options import DataDir, run, settings_of
+from infra.cli.options import DataDir, run, settings_of, workspace_id
 
 app = typer.Typer(help="Add people and help them in, on this machine.", no_args_is_help=True)
 
@@ -31,7 +31,12 @@ def add(
         ),
     ] = False,
     workspace: Annotated[
-        UUID | None, typer.Option(help="Also make them a member of this workspace.")
+        UUID | None,
+        typer.Option(
+            help="Also make them a member of this workspace, or another kind of member.",
+            parser=workspace_id,
+            metavar="ID",
+        ),
     ] = None,
     role: Annotated[
         str, typer.Option(help="What they are in that workspace: owner, admin, analyst or viewer.")

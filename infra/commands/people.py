@@ -16,6 +16,7 @@ from domain.identity import (
     Act,
     Caller,
     Forbidden,
+    LastOwner,
     PersonalWorkspace,
     Role,
     User,
@@ -205,6 +206,10 @@ async def _desk(settings: Settings, action: str) -> AsyncIterator[Desk]:
         raise CannotRun(
             f"others would be without an owner in {there}: make another member the owner first,"
             " as `penstock user add EMAIL --workspace ID --role OWNER` does"
+        ) from None
+    except LastOwner:
+        raise CannotRun(
+            "the workspace would be left without an owner: make another member the owner first"
         ) from None
     except (Forbidden, PersonalWorkspace):
         raise CannotRun("there is no such workspace that others can enter") from None

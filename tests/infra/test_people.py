@@ -4,14 +4,17 @@ import asyncio
 import json
 import subprocess
 import time
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from sqlmodel import col, select
+from typer import BadParameter
 
 from domain.identity import (
+    ApiKey,
     Credential,
     Member,
     Role,
@@ -21,6 +24,7 @@ from domain.identity import (
     Workspace,
     registration,
 )
+from infra.cli.options import workspace_id
 from infra.commands import people
 from infra.postgres.database import Database
 from infra.security.keys import new_key
@@ -192,6 +196,33 @@ async def test_somebody_can_be_put_into_a_workspace_but_not_into_a_personal_one(
     for other in (factories.HOME_WORKSPACE_ID, factories.new_id()):
         with pytest.raises(CannotRun, match="no such workspace"):
             await add(settings, workspace=other)
+
+
+async def test_who_is_made_less_loses_their_keys_and_a_workspace_keeps_its_owner(
+    settings: Settings, database: Database
+) -> None:
+    desk = await shared_workspace(database)
+    await add(settings, workspace=desk.id, role=Role.OWNER)
+    user = await user_of(database)
+    key = factories.api_key(
+        workspace_id=desk.id, created_by=user.id, permissions=["manage_secrets"]
+    )
+    await factories.save(database, key)
+    await add(settings, workspace=desk.id, role=Role.ANALYST)
+    async with database.read() as session:
+        assert (await session.get_one(ApiKey, key.id)).revoked_at is not None
+        owner = await session.get_one(User, factories.OWNER_ID)
+    with pytest.raises(CannotRun, match="left without an owner"):
+        await add(settings, owner.email, workspace=desk.id, role=Role.VIEWER)
+
+
+def test_a_workspace_is_named_by_the_id_that_graphql_gives_or_by_the_one_inside() -> None:
+    inside = factories.new_id()
+    given = b64encode(f"Workspace:{inside}".encode()).decode()
+    assert workspace_id(given) == workspace_id(str(inside)) == inside
+    for other in (b64encode(f"User:{inside}".encode()).decode(), "desk", ""):
+        with pytest.raises(BadParameter, match="no id of a workspace"):
+            workspace_id(other)
 
 
 async def test_what_cannot_be_done_is_said_in_words(settings: Settings) -> None:
