@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import httpx
 from alembic.util.exc import CommandError
 
 from infra.mail.mailers import mailer_of
@@ -23,7 +24,7 @@ from infra.mail.smtp import ENCRYPTED, LOOPBACK
 from infra.postgres import roles
 from infra.postgres.data_directory import DataDirectoryInUse
 from infra.postgres.database import connector
-from infra.postgres.embedded import CannotStart, EmbeddedPostgres
+from infra.postgres.embedded import CannotStart, EmbeddedPostgres, running_url
 from infra.postgres.migrate import status
 from infra.realtime.bus import Bus
 from infra.redaction import hide_named
@@ -39,6 +40,8 @@ FREE_BYTES = 1024**3
 OPEN_FILES = 4_096
 CLOCK_SECONDS = 1.0
 BUS_SECONDS = 5.0
+HEALTH_SECONDS = 2.0
+HEALTHY = {"status": "alive"}
 _SEALED = """
     select {column.key} as key, {column.label} as label, {column.column} as sealed from {column.table}
     where {column.column} is not null order by {column.key} limit $1
@@ -162,8 +165,12 @@ async def _database(settings: Settings) -> AsyncIterator[tuple[Patient, list[Fin
     try:
         url = await server.start()
     except DataDirectoryInUse as error:
-        found = f"embedded, running in process {error.pid}; stop it to have its inside examined"
-        yield patient, [_ok(check, found)]
+        running = running_url(settings.data_dir)
+        if running is None:
+            found = f"embedded, begun or ended by process {error.pid} just now"
+            yield patient, [Finding(check, State.WARN, found, "try again in a few seconds")]
+        else:
+            yield patient, await _reach(patient, running, "the running embedded PostgreSQL")
         return
     except (CannotStart, OSError) as error:
         mend = f"see {server.log}; restore a backup, or move the directory away to begin anew"
@@ -352,9 +359,23 @@ async def _port(patient: Patient) -> list[Finding]:
     try:
         listen(settings.host, settings.port).close()
     except CannotRun as error:
-        mend = "stop what listens there (a running Penstock?), or choose another --host or --port"
+        if await _is_penstock(settings.host, settings.port):
+            return [_ok(check, f"{settings.host}:{settings.port}, where Penstock runs")]
+        mend = "stop what listens there, or choose another --host or --port"
         return [Finding(check, State.WARN, str(error).partition(";")[0], mend)]
     return [_ok(check, f"{settings.host}:{settings.port} is free")]
+
+
+async def _is_penstock(host: str, port: int) -> bool:
+    """Whether who listens there answers as this service does."""
+    there = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - read, not bound
+    url = httpx.URL(scheme="http", host=there, port=port, path="/healthz")
+    try:
+        async with httpx.AsyncClient(timeout=HEALTH_SECONDS, trust_env=False) as http:
+            answer = await http.get(url)
+            return answer.status_code == httpx.codes.OK and answer.json() == HEALTHY
+    except (httpx.HTTPError, ValueError):
+        return False
 
 
 async def _open_files(_: Patient) -> list[Finding]:

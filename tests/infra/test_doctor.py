@@ -1,3 +1,4 @@
+import asyncio
 import base64
 import json
 import os
@@ -13,6 +14,8 @@ from uuid import UUID
 
 import asyncpg
 import pytest
+import uvicorn
+from starlette.routing import Route, Router
 
 from infra import doctor
 from infra.commands.examination import examined, show
@@ -21,6 +24,7 @@ from infra.postgres.embedded import EmbeddedPostgres
 from infra.security.keys import KEY_FILE, new_key, read_key
 from infra.security.vault import KeyVault
 from infra.settings import Settings, load_settings
+from infra.web.health import Health
 from tests.cluster import run
 from tests.factories import HOME_WORKSPACE_ID, new_id
 from tests.infra.mail.postbox import receiving
@@ -127,7 +131,8 @@ async def test_an_embedded_database_is_started_for_the_examination(place: Path) 
     settings = made(place)
     async with EmbeddedPostgres(settings.data_dir):
         running = await examine(settings)
-    assert "stop it to have its inside examined" in of(running, "database").found
+    assert of(running, "database").found.startswith("the running embedded PostgreSQL 18 answers")
+    assert of(running, "migrations").mend == "penstock migrate up"
     stopped = await examine(settings)
     assert of(stopped, "database").found.startswith("embedded PostgreSQL 18 answers")
     assert of(stopped, "migrations").mend == "penstock migrate up"
@@ -250,6 +255,21 @@ async def test_an_address_in_use_is_warned_about(tmp_path: Path) -> None:
         finding = of(await examine(made(tmp_path, port=listener.getsockname()[1])), "address")
     assert finding.state is State.WARN
     assert "is in use by another process" in finding.found
+
+
+async def test_an_address_where_penstock_itself_answers_is_well(tmp_path: Path) -> None:
+    app = Router([Route("/healthz", Health({}).healthz)])
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
+        running = asyncio.create_task(server.serve([listener]))
+        port = listener.getsockname()[1]
+        finding = of(await examine(made(tmp_path, port=port)), "address")
+        server.should_exit = True
+        await running
+    assert finding.state is State.OK
+    assert finding.found == f"127.0.0.1:{port}, where Penstock runs"
 
 
 async def test_a_bus_that_does_not_answer_fails(
