@@ -10,9 +10,10 @@ from sqlalchemy import delete
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from domain.identity.accounts import Credential, RecoveryCode, SessionRecord, User
+from domain.identity.accounts import Credential, RecoveryCode, SessionEnd, SessionRecord, User
 from domain.identity.denials import SecondFactorOff, SecondFactorOn, WrongCode
 from domain.identity.door import Door
+from domain.identity.sessions import end_all_sessions
 
 RECOVERY_CODES: Final = 10
 _RECOVERY_BYTES: Final = 10
@@ -50,7 +51,10 @@ async def enrol(session: AsyncSession, door: Door, user: User) -> Enrolment:
 async def confirm(
     session: AsyncSession, door: Door, user_id: UUID, session_id: UUID | None, code: str
 ) -> RecoveryCodes:
-    """Turn the second factor on with the app's first code; raises SecondFactorOn, SecondFactorOff, WrongCode."""
+    """Turn the second factor on with the app's first code; raises SecondFactorOn, SecondFactorOff, WrongCode.
+
+    The other sessions end: they began without it, and a workspace that requires it must not be open to them.
+    """
     credential = await _held(session, user_id)
     if credential.totp_confirmed_at is not None:
         raise SecondFactorOn
@@ -58,10 +62,12 @@ async def confirm(
         raise SecondFactorOff
     if not _take_step(door, credential, code):
         raise WrongCode
-    credential.totp_confirmed_at = door.clock.now()
+    now = door.clock.now()
+    credential.totp_confirmed_at = now
     user = await session.get_one(User, user_id)
     user.second_factor = True
-    user.updated_at = door.clock.now()
+    user.updated_at = now
+    await end_all_sessions(session, user_id, SessionEnd.ENDED, now, but=session_id)
     record = None if session_id is None else await session.get(SessionRecord, session_id)
     if record is not None:
         record.second_factor = True

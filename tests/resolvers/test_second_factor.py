@@ -63,6 +63,15 @@ async def test_a_second_factor_takes_effect_once_its_app_is_shown_to_work(people
     assert again["code"] == "SECOND_FACTOR_ON"
 
 
+async def test_sessions_that_began_without_it_end_when_it_is_turned_on(people: People):
+    viewer = await people.join()
+    await people.sign_in()
+    enrolment = await people.do("enrolTotp", viewer, password=PASSWORD)
+    assert len(await people.going_on(viewer)) == 2
+    await people.do("confirmTotp", viewer, totp=code(people, enrolment["secret"]))
+    assert await people.going_on(viewer) == [viewer.session_id]
+
+
 async def test_a_code_is_good_once_and_never_an_older_one_after_it(people: People):
     _, secret, _ = await enrolled(people)
     present = code(people, secret)

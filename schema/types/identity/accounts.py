@@ -282,7 +282,8 @@ class AccountMutation:
         resolvers.enrol_totp, "Begin a second factor; it takes effect with `confirmTotp`."
     )
     confirm_totp: ConfirmTotpResult = mutation(
-        resolvers.confirm_totp, "Turn the second factor on with the app's first code."
+        resolvers.confirm_totp,
+        "Turn the second factor on with the app's first code; the account's other sessions end.",
     )
     disable_totp: DisableTotpResult = mutation(
         resolvers.disable_totp, "Turn the second factor off, with password and code."
