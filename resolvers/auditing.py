@@ -32,6 +32,8 @@ OF_ACCOUNTS: Final = frozenset(
         "updateAccount",
         "renewRecoveryCodes",
         "changePassword",
+        "changeEmail",
+        "confirmEmailChange",
         "requestPasswordReset",
         "resetPassword",
         "enrolTotp",

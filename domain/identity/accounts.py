@@ -38,12 +38,15 @@ class SessionEnd(Enum):
 
 
 class OneTimePurpose(Enum):
-    """What a mailed token is good for."""
+    """What a token that is good once is for."""
 
     VERIFY_EMAIL = "verify_email"
     RESET_PASSWORD = "reset_password"  # noqa: S105 - a purpose
     DELETE_ACCOUNT = "delete_account"
     SIGN_IN = "sign_in"
+    CHANGE_EMAIL = "change_email"
+    LINK_PROVIDER = "link_provider"
+    CONFIRM_LINK = "confirm_link"
 
 
 class User(SQLModel, table=True):

@@ -60,6 +60,57 @@ def notice(to: str, what: str) -> Mail:
     )
 
 
+def change_email(to: str, token: str, app_url: str | None) -> Mail:
+    """Asks for the proof that an account's new address is its owner's."""
+    return Mail(
+        to,
+        "Confirm your new e-mail address",
+        _text(
+            "Somebody, hopefully you, wants to use this address for their account.",
+            f"To confirm it within 1 hour, while signed in, {instruction(app_url, 'change-email', token)}",
+            _IGNORE,
+        ),
+    )
+
+
+def address_wanted(to: str) -> Mail:
+    """Tells the owner of an account that somebody wants their address for another one."""
+    return Mail(
+        to,
+        "Your address belongs to an account already",
+        _text(
+            "Somebody, hopefully you, wants to use this address for another account. It belongs to yours already.",
+            "To use it there, first give this account another address or delete it.",
+            _IGNORE,
+        ),
+    )
+
+
+def address_leaving(to: str) -> Mail:
+    """Tells an account's present address that another one was asked for."""
+    return Mail(
+        to,
+        "Your e-mail address is about to change",
+        _text(
+            "Somebody, hopefully you, gave your password and asked for another e-mail address for your account.",
+            "If this was not you, change your password at once: this address holds until the new one is confirmed.",
+        ),
+    )
+
+
+def address_left(to: str) -> Mail:
+    """Tells an account's former address that it is one no longer."""
+    return Mail(
+        to,
+        "Your e-mail address changed",
+        _text(
+            "The e-mail address of your account was changed just now; this one no longer signs you in.",
+            "If this was not you, sign in with the new address if you know it and change your password, or ask the "
+            "operator of this service.",
+        ),
+    )
+
+
 def confirm_deletion(to: str, token: str, app_url: str | None) -> Mail:
     """Asks whether an account shall really be deleted."""
     return Mail(

@@ -80,6 +80,16 @@ async def void(
     )
 
 
+async def void_all(session: AsyncSession, user_id: UUID, now: datetime) -> None:
+    """Make every token that a user holds worthless, whatever it is for."""
+    await session.exec(
+        update(OneTimeToken)
+        .where(col(OneTimeToken.user_id) == user_id, col(OneTimeToken.used_at).is_(None))
+        .values(used_at=now)
+        .execution_options(synchronize_session=False)
+    )
+
+
 async def newest(
     session: AsyncSession, user_id: UUID, purpose: OneTimePurpose
 ) -> OneTimeToken | None:

@@ -133,7 +133,7 @@ async def change_password(
         if credential.password_hash is None:
             raise InvalidInput(field="oldPassword", reason=_UNSET)
         set_password(door, credential, hash)
-        await one_time.void(session, user_id, OneTimePurpose.RESET_PASSWORD, now)
+        await one_time.void_all(session, user_id, now)
         await end_all_sessions(session, user_id, SessionEnd.PASSWORD_CHANGED, now, but=session_id)
     door.post.send(mails.notice(user.email, "The password"), caller.request_id)
     return user
@@ -176,7 +176,7 @@ async def reset_password(
         set_password(door, await held_credential(session, user.id), hash)
         if user.email_verified_at is None:
             user.email_verified_at = now
-            await one_time.void(session, user.id, OneTimePurpose.VERIFY_EMAIL, now)
+        await one_time.void_all(session, user.id, now)
         await end_all_sessions(session, user.id, SessionEnd.PASSWORD_CHANGED, now)
         await attempts.forget_attempts(session, user.email)
     door.post.send(mails.notice(user.email, "The password"), caller.request_id)

@@ -11,6 +11,7 @@ from domain.identity import (
     SessionRecord,
     User,
     Viewer,
+    addresses,
     mails,
     passwords,
     profile,
@@ -29,7 +30,9 @@ from resolvers.context import Context, Info
 from resolvers.identity.scope import as_given, owned_as_given, user_of
 from resolvers.paging import After, Before, First, Last
 from schema.inputs.identity.accounts import (
+    ChangeEmailInput,
     ChangePasswordInput,
+    ConfirmEmailChangeInput,
     ConfirmTotpInput,
     DeactivateAccountInput,
     DisableTotpInput,
@@ -256,6 +259,39 @@ async def update_account(
         return await profile.update_account(
             session, context.services.door, user_of(context.viewer), patch
         )
+
+
+async def change_email(
+    info: Info,
+    input: Annotated[ChangeEmailInput, strawberry.argument(description="The address, and proof.")],
+) -> MailRequest:
+    """Have the new address prove itself."""
+    context = info.context
+    email = await addresses.request_email_change(
+        context.accounts,
+        context.services.door,
+        context.caller,
+        user_of(context.viewer),
+        email=input.email,
+        password=input.password,
+        code=input.code,
+    )
+    return MailRequest(email)
+
+
+async def confirm_email_change(
+    info: Info,
+    input: Annotated[ConfirmEmailChangeInput, strawberry.argument(description="The mailed token.")],
+) -> User:
+    """Have the new address be the account's."""
+    context = info.context
+    return await addresses.confirm_email_change(
+        context.accounts,
+        context.services.door,
+        context.caller,
+        user_of(context.viewer),
+        input.token,
+    )
 
 
 async def deactivate_account(

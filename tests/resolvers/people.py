@@ -159,7 +159,7 @@ class People:
         async with self.database.read() as session:
             return await session.get_one(Credential, viewer.user_id)
 
-    async def set_hash(self, viewer: Viewer, hash: str) -> None:
+    async def set_hash(self, viewer: Viewer, hash: str | None) -> None:
         async with self.database.write() as session:
             credential = await session.get_one(Credential, viewer.user_id)
             credential.password_hash = hash

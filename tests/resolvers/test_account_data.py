@@ -103,6 +103,8 @@ OF_ONESELF: dict[str, dict[str, Any]] = {
     "signOut": {},
     "endSession": {"id": "x"},
     "changePassword": {"newPassword": "x"},
+    "changeEmail": {"email": "x@example.com", "password": "x"},
+    "confirmEmailChange": {"token": "x"},
     "updateAccount": {"name": "x"},
     "deactivateAccount": {},
     "enrolTotp": {},

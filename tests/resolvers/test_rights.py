@@ -46,6 +46,8 @@ NEEDED: Mapping[str, Permission | str] = {
             "signOut",
             "endSession",
             "changePassword",
+            "changeEmail",
+            "confirmEmailChange",
             "updateAccount",
             "deactivateAccount",
             "enrolTotp",

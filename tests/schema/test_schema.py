@@ -136,6 +136,8 @@ CONTRACT = {
         "signOut": "SignOutResult!",
         "endSession": "EndSessionResult!",
         "changePassword": "ChangePasswordResult!",
+        "changeEmail": "ChangeEmailResult!",
+        "confirmEmailChange": "ConfirmEmailChangeResult!",
         "requestPasswordReset": "RequestPasswordResetResult!",
         "resetPassword": "ResetPasswordResult!",
         "enrolTotp": "EnrolTotpResult!",

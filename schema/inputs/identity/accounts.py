@@ -104,6 +104,26 @@ class UpdateAccountInput:
     time_zone: strawberry.Maybe[str] = strawberry.field(description=TIME_ZONE)
 
 
+@strawberry.input(description="Another e-mail address for the account, and proof of who wants it.")
+class ChangeEmailInput:
+    """An address and both factors."""
+
+    email: str = strawberry.field(description=EMAIL)
+    password: str = strawberry.field(
+        description="The account's password. An account that has none gets it by `requestPasswordReset`."
+    )
+    code: str | None = strawberry.field(
+        default=None, description=TOTP + " Needed where the second factor is on."
+    )
+
+
+@strawberry.input(description="Proof that the new e-mail address is one's own.")
+class ConfirmEmailChangeInput:
+    """A mailed token."""
+
+    token: str = strawberry.field(description="The token of the mail, good once and for 1 hour.")
+
+
 @strawberry.input(description="Proof of who closes the account.")
 class DeactivateAccountInput:
     """Both factors."""

@@ -194,6 +194,19 @@ UpdateAccountResult = Annotated[
         "UpdateAccountResult", description="The changed account, or why it was not changed."
     ),
 ]
+ChangeEmailResult = Annotated[
+    MailRequest | InvalidInput | WrongPassword | SecondFactorRequired | WrongCode | TooManyAttempts,
+    strawberry.union(
+        "ChangeEmailResult", description="The same for addresses that have an account and others."
+    ),
+]
+ConfirmEmailChangeResult = Annotated[
+    Account | TokenInvalid,
+    strawberry.union(
+        "ConfirmEmailChangeResult",
+        description="The account with its new address, or why it has the old one.",
+    ),
+]
 DeactivateAccountResult = Annotated[
     Account
     | InvalidInput
@@ -273,6 +286,15 @@ class AccountMutation:
     )
     update_account: UpdateAccountResult = mutation(
         resolvers.update_account, "Change one's name or time zone."
+    )
+    change_email: ChangeEmailResult = mutation(
+        resolvers.change_email,
+        "Have a token mailed to another address, and a notice to the present one, which holds until"
+        " `confirmEmailChange`. The answer never says whether the address has an account.",
+    )
+    confirm_email_change: ConfirmEmailChangeResult = mutation(
+        resolvers.confirm_email_change,
+        "Change the e-mail address with the mailed token. Sessions go on; other mailed tokens are worthless.",
     )
     deactivate_account: DeactivateAccountResult = mutation(
         resolvers.deactivate_account,
