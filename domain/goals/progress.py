@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import ROUND_DOWN, Decimal
 from enum import Enum
+from itertools import pairwise
 from typing import Final
 
 from domain.goals.facts import GoalFacts
@@ -26,6 +27,7 @@ LONGEST_PROJECTION_MONTHS: Final = 1200
 MILESTONES: Final = (25, 50, 75, 100)
 _HUNDREDTH = Decimal("0.01")
 _NOTHING = Decimal(0)
+_BEYOND = Decimal(10) ** 18  # a debt that nobody pays grows no further: no payment would matter
 
 
 class PaceSource(Enum):
@@ -173,7 +175,7 @@ def step(goal: GoalFacts, left: Decimal, monthly: Decimal, stretch: Stretch) -> 
     """What is left after one stretch: its interest added, its contribution taken off, to the cent."""
     yearly = left * (goal.annual_interest_rate or _NOTHING) - 12 * monthly
     change = yearly * stretch.days / (12 * stretch.of)
-    return max(rounded(left + change, goal.currency), _NOTHING)
+    return max(rounded(min(left + change, _BEYOND), goal.currency), _NOTHING)
 
 
 def projected_date(goal: GoalFacts, monthly: Decimal, today: date) -> date | None:
@@ -190,7 +192,7 @@ def projected_date(goal: GoalFacts, monthly: Decimal, today: date) -> date | Non
         after = step(goal, left, monthly, stretch)
         if not after:
             return _day_within(goal, left, monthly, stretch)
-        if number >= LONGEST_PROJECTION_MONTHS or after >= left:
+        if number >= LONGEST_PROJECTION_MONTHS or (stretch.whole and after >= left):
             return None
         left = after
     return None
@@ -232,7 +234,7 @@ def _monthly_contributions(goal: GoalFacts, today: date) -> list[Decimal]:
     rate = (goal.annual_interest_rate or _NOTHING) / 12
     return [
         after - before + max(goal.target_amount - before, _NOTHING) * rate
-        for after, before in zip(totals, totals[1:], strict=False)
+        for after, before in pairwise(totals)
     ]
 
 
