@@ -122,6 +122,7 @@ async def serving(
         log_config=None,
         lifespan="off",
         timeout_graceful_shutdown=int(DRAIN_SECONDS),
+        proxy_headers=False,  # which it would believe of every client on this machine; see `Proxies`
         server_header=False,
         date_header=False,
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from domain.identity import Caller, Viewer
 from domain.identity.changes import RightsChange
@@ -113,7 +114,7 @@ def client(app: Starlette) -> httpx.AsyncClient:
 
 
 @asynccontextmanager
-async def served(app: Starlette) -> AsyncIterator[str]:
+async def served(app: ASGIApp) -> AsyncIterator[str]:
     """The application on 127.0.0.1 by the real server; gives its URL."""
     listener = socket.create_server(("127.0.0.1", 0))
     async with serving(app, listener):

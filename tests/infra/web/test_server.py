@@ -5,15 +5,17 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import httpx
 import pytest
 from starlette.responses import Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError
 
 from infra.web import server
+from infra.web.proxies import Proxies
 from infra.web.server import serving
-from tests.infra.web.serving import application
+from tests.infra.web.serving import application, served
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
 LARGE = 32 * 1024 * 1024
@@ -100,6 +102,20 @@ async def test_an_answer_that_is_not_read_is_dropped(monkeypatch: pytest.MonkeyP
         await asyncio.sleep(1)
         reader._transport.resume_reading()  # type: ignore[attr-defined]
         assert len(await ended(reader)) < LARGE
+
+
+@pytest.mark.parametrize(
+    ("trusted", "seen"), [((), "127.0.0.1 http"), (("127.0.0.1",), "192.0.2.7 https")]
+)
+async def test_who_forwards_is_believed_only_where_settings_say_so(
+    trusted: tuple[str, ...], seen: str
+) -> None:
+    async def tell(scope: Scope, receive: Receive, send: Send) -> None:
+        await Response(f"{scope['client'][0]} {scope['scheme']}")(scope, receive, send)
+
+    async with served(Proxies(tell, trusted)) as url, httpx.AsyncClient() as http:
+        forwarded = {"x-forwarded-for": "192.0.2.7", "x-forwarded-proto": "https"}
+        assert (await http.get(url, headers=forwarded)).text == seen
 
 
 async def test_a_message_on_a_socket_is_no_larger_than_a_request() -> None:
