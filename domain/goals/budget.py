@@ -9,13 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from itertools import groupby
 from typing import Final
 from uuid import UUID
 
 from domain.errors import InvalidInput
-from domain.goals.facts import GoalFacts, GoalPriority
-from domain.goals.money import rounded_down, unit_of
-from domain.goals.months import Stretch
+from domain.goals.facts import GoalFacts, GoalPriority, GoalStatus
+from domain.goals.money import rounded, rounded_down, unit_of, words
+from domain.goals.months import Stretch, month_end, stretches
+from domain.goals.progress import left_of, required_monthly
 
 _NOTHING = Decimal(0)
 _RANKS: Final = {GoalPriority.HIGH: 0, GoalPriority.MEDIUM: 1, GoalPriority.LOW: 2}
@@ -178,7 +180,7 @@ def _lacks(wants: Sequence[_Want], budget: Decimal, today: date) -> list[Decimal
     """What each goal misses on its date, if each month's budget is split by the same rule.
 
     In a month, a goal needs what brings it back on its path; one that is reached leaves its share to
-    the others. Of a month that has begun, there is as much of the budget as of its days.
+    the others. Of a part of a month, there is as much of the budget as of its days.
     """
     left = [left_of(want.goal) for want in wants]
     if not any(want.parts for want in wants):
@@ -188,8 +190,10 @@ def _lacks(wants: Sequence[_Want], budget: Decimal, today: date) -> list[Decimal
         purse, needs = budget * month.days / month.of, []
         for at, want in enumerate(wants):
             if number < len(want.parts):
-                left[at] = _grown(want.goal, left[at], want.parts[number])
-                needs.append(max(left[at] - want.path[number], _NOTHING))
+                part = want.parts[number]
+                left[at] = _grown(want.goal, left[at], part)
+                by_then = purse * part.days / month.days
+                needs.append(min(max(left[at] - want.path[number], _NOTHING), by_then))
             else:
                 needs.append(left[at] if want.overdue else _NOTHING)
         for at, paid in enumerate(_poured(wants, needs, purse, None)):
