@@ -14,6 +14,8 @@ from domain.identity import Caller, Unauthenticated, Viewer
 WORKSPACE_HEADER: Final = "x-penstock-workspace"
 AGENT_LENGTH: Final = 500
 TOKEN_LENGTH: Final = 8_192
+STRANGERS_BYTES: Final = 1024 * 1024
+"""Largest request of who is not signed in: more than any document, and no burden when all of them send it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,15 @@ from starlette.types import Receive, Scope, Send
 from domain.identity import Forbidden, Unauthenticated
 from infra.logs import timed
 from infra.realtime.sharing import Stopping
-from infra.web.admission import ANONYMOUS, Admission, Offer, bearer, offer_in, offer_in_payload
+from infra.web.admission import (
+    ANONYMOUS,
+    STRANGERS_BYTES,
+    Admission,
+    Offer,
+    bearer,
+    offer_in,
+    offer_in_payload,
+)
 from infra.web.crowd import Pace, Place, TooMany
 from infra.web.entrance import Entrance
 from infra.web.limits import identity
@@ -32,6 +40,7 @@ from infra.web.protocol import (
     FORBIDDEN,
     INIT_TIMEOUT,
     SUBSCRIBER_EXISTS,
+    TOO_LARGE,
     TOO_MANY_INITS,
     TOO_MANY_MESSAGES,
     TOO_MANY_SOCKETS,
@@ -173,6 +182,8 @@ class Connection:
         text = message.get("text")
         if text is None:
             raise Closed(BAD_REQUEST, "Only text messages are understood")
+        if self.admission.viewer is None and len(text) > STRANGERS_BYTES:
+            raise Closed(TOO_LARGE, f"More than {STRANGERS_BYTES} characters without a credential")
         return str(text)
 
     async def _handle(self, text: bytes | str) -> None:

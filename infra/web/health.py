@@ -24,11 +24,17 @@ class Health:
         self._checks = dict(checks)
         self._timeout = timeout_seconds
         self._down: set[str] = set()
+        self._asking: asyncio.Task[list[dict[str, Any]]] | None = None
 
     async def state(self) -> dict[str, Any]:
-        """The whole state; every dependency with `state` (up or down) and `latencyMs`."""
+        """The whole state; every dependency with `state` (up or down) and `latencyMs`.
+
+        Whoever asks meanwhile gets the same answer, so that asking often burdens no dependency.
+        """
         names = list(self._checks)
-        states = await asyncio.gather(*(self._check(name) for name in names))
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._check_all(), name="readiness")
+        states = await asyncio.shield(self._asking)
         ready = not self.draining and all(state["state"] == "up" for state in states)
         status = "draining" if self.draining else "ready" if ready else "unready"
         return {"status": status, "checks": dict(zip(names, states, strict=True))}
@@ -41,6 +47,9 @@ class Health:
         """`/readyz`: 200 when every dependency answers, else 503."""
         state = await self.state()
         return _json(200 if state["status"] == "ready" else 503, state)
+
+    async def _check_all(self) -> list[dict[str, Any]]:
+        return await asyncio.gather(*(self._check(name) for name in self._checks))
 
     async def _check(self, name: str) -> dict[str, Any]:
         start = perf_counter()

@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from domain.identity import Forbidden, Unauthenticated
-from infra.web.admission import Admission, offer_in
+from infra.web.admission import STRANGERS_BYTES, Admission, offer_in
 from infra.web.batches import answer_batch
 from infra.web.crowd import Crowd, TooMany
 from infra.web.entrance import Entrance
@@ -33,9 +33,6 @@ from schema.errors import STATUSES
 BODY_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 5.0
 STALL_SECONDS: Final = 60.0
-STRANGERS_BYTES: Final = 1024 * 1024
-"""Largest body of who is not signed in: more than any document, and nothing that must be held for everybody."""
-
 UNAUTHORIZED: Final = 401
 UNPROCESSABLE: Final = 422
 COST_HEADER: Final = "x-penstock-cost"

@@ -7,6 +7,7 @@ import msgspec
 SUBPROTOCOL: Final = "graphql-transport-ws"
 REASON_BYTES: Final = 120  # a close frame holds 123
 
+TOO_LARGE: Final = 1009
 TRY_AGAIN_LATER: Final = 1013
 BAD_REQUEST: Final = 4400
 UNAUTHORIZED: Final = 4401

@@ -9,9 +9,8 @@ import pytest
 from starlette.responses import Response
 
 from domain.identity import Caller, Forbidden, Unauthenticated, Viewer
-from infra.web.admission import Admission, Offer
+from infra.web.admission import STRANGERS_BYTES, Admission, Offer
 from infra.web.counters import Counters
-from infra.web.http import STRANGERS_BYTES
 from infra.web.limits import RateLimits, Rates, identity, network
 from infra.web.strikes import Strikes
 from tests.infra.clients import dialling
@@ -209,6 +208,19 @@ async def test_strangers_send_no_large_bodies() -> None:
     large = {"query": "{ __typename }", "variables": {"a": "x" * STRANGERS_BYTES}}
     assert statuses(await ask(application(), large)) == [413]
     assert statuses(await ask(application(viewer=caller()), large)) == [200]
+
+
+async def test_strangers_send_no_large_messages() -> None:
+    large = {"a": "x" * STRANGERS_BYTES}
+    async with served(application()) as url, dialling(url, "graphql-transport-ws") as wire:
+        await wire.send(type="connection_init", payload=large)
+        assert (await wire.closed())[0] == 1009
+    app = application(viewer=caller())
+    async with served(app) as url, dialling(url, "graphql-transport-ws") as wire:
+        await wire.send(type="connection_init")
+        assert (await wire.recv())["type"] == "connection_ack"
+        await wire.send(type="ping", payload=large)
+        assert (await wire.recv())["type"] == "pong"
 
 
 async def test_who_sends_documents_that_cannot_be_executed_for_long_is_read_no_more() -> None:

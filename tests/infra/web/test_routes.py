@@ -65,6 +65,22 @@ async def test_what_is_down_is_named_without_its_secrets():
     assert "secret" not in response.text
 
 
+async def test_many_who_ask_at_once_burden_a_dependency_once():
+    asked = 0
+
+    async def slow() -> None:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0.05)
+
+    async with client(application(checks={"database": slow})) as http:
+        responses = await asyncio.gather(*(http.get("/readyz") for _ in range(20)))
+        assert {response.status_code for response in responses} == {200}
+        assert asked == 1
+        await http.get("/readyz")
+    assert asked == 2
+
+
 async def test_a_stopping_process_is_not_ready():
     health = Health({"database": answers})
     async with client(application(health=health)) as http:
