@@ -36,6 +36,9 @@ CORE = schema._schema
 NOTES = frozenset({"audit_events", "audit_chains"})
 """Where the service writes down, by a role of its own, what was tried under a viewer's name."""
 
+AT_ONCE_SECONDS = 5.0
+"""Streams that are refused, or begin with where they begin, say so within this time; others say nothing in it."""
+
 MARKED = {
     "users", "members", "workspaces", "sessions", "credentials", "secrets", "api_keys", "groups",
     "connectors", "connector_status", "messages", "message_batches", "quarantined_frames",
@@ -189,6 +192,33 @@ async def test_operations_do_show_what_is_ones_own(world: World) -> None:
     assert showing >= {name for kind, name in operations.all() if kind == "query"} - silent
 
 
+UNANSWERED = {"leaveWorkspace", "removeGroupMember", "updateConnector", "testConnector"}
+"""The last owner stays, one member is in a group, mappings are random, and a trial's secrets are sealed by nobody."""
+
+
+KINDS = {type.name for type in CORE.get_possible_types(CORE.type_map["Node"])}  # type: ignore[arg-type]
+
+
+async def test_operations_do_change_what_is_ones_own(world: World) -> None:
+    """Else a trial would find that nobody changes what is another's because nobody changes anything."""
+    trial, operations = Trial(world, (Plan(), Plan())), Operations(CORE, Random(3))
+    await trial.begin()
+    errors = {type.name for type in CORE.get_implementations(CORE.type_map["Error"]).objects}  # type: ignore[arg-type]
+    unanswered = set()
+    for kind, name in operations.all():
+        slots = operations.make(kind, name).slots
+        if kind != "mutation" or not any(slot.kind in KINDS for slot in slots):
+            continue
+        for _ in range(8):
+            answer, _ = await trial.ask(operations.make(kind, name), "owner", trial.mine)
+            result = (answer.data or {}).get(name)
+            if result and result["__typename"] not in errors:
+                break
+        else:
+            unanswered.add(name)
+    assert unanswered <= UNANSWERED
+
+
 async def stored_statuses(*_: Any) -> list[Any]:
     return []
 
@@ -217,6 +247,11 @@ async def test_no_subscription_hears_of_anothers(
             for forging in (False, True)
             if not (forging and who in ("delegate", None))
         ]
+        for one in listeners:
+            if (known := await one.begun(trial.theirs)) != (
+                unknown := await one.begun(ghost(trial.theirs))
+            ):
+                trial.faults.append(f"{one.name} tells: {known} instead of {unknown}")
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one.run(trial.theirs)) for one in (control, *listeners)]
             await control.until(lambda: len(control.heard) == 1)
@@ -282,6 +317,24 @@ class Listener:
             async for event in events:
                 self.heard.append([event.data, [str(error) for error in event.errors or ()]])
                 self._woken.set()
+
+    async def begun(self, asked: Tenant) -> Any:
+        """How it begins: refused, or by what it says at once."""
+        kinds = {slot.kind for slot in self.operation.slots}
+        if not kinds or "position" in kinds:
+            return None  # a place in everybody's stream is there or is not
+        result: Any = await schema.subscribe(
+            self.operation.document, self.operation.variables_of(asked), context_value=self._context
+        )
+        if hasattr(result, "__aiter__"):
+            async with aclosing(result) as events:
+                try:
+                    result = await asyncio.wait_for(anext(events), AT_ONCE_SECONDS)
+                except TimeoutError:
+                    return None
+        errors = [repr(error.original_error or error) for error in result.errors or ()]
+        answer = Answer(getattr(result, "data", None), errors, [])
+        return comparable(answer, self.operation, asked, asked)
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until what was heard is so."""
