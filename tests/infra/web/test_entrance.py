@@ -10,8 +10,17 @@ import pytest
 
 from domain.identity import Forbidden, Permission, Unauthenticated, Viewer
 from infra.web.admission import Admission, Proof
+from infra.web.counters import Counters
 from infra.web.entrance import Entrance
-from tests.infra.web.serving import Anybody
+from infra.web.health import Health
+from infra.web.limits import RateLimits, Rates
+from infra.web.metrics import Metrics
+from infra.web.operations import Prepared
+from infra.web.routes import create_web
+from infra.web.websocket import WebSocketEndpoint
+from tests.infra.clients import dialling
+from tests.infra.web.sample import World
+from tests.infra.web.serving import Anybody, operations, served
 
 PROOF = Proof(user_id=UUID(int=1), session_id=UUID(int=2))
 WORKSPACE = UUID(int=3)
@@ -121,3 +130,40 @@ async def test_who_hears_of_changes_looks_nobody_up() -> None:
         await asyncio.sleep(0)
     rounds.cancel()
     assert rights.looks.locked()
+
+
+class Held(RateLimits):
+    """Keeps an operation waiting before it is counted, as a Redis that is slow does."""
+
+    def __init__(self) -> None:
+        super().__init__(Rates(), Counters())
+        self.come, self.go_on = asyncio.Event(), asyncio.Event()
+        self.viewer: Viewer | None = None
+
+    async def admit(self, prepared: Prepared) -> list[tuple[bytes, bytes]]:
+        self.come.set()
+        await self.go_on.wait()
+        self.viewer = prepared.caller.viewer
+        return await super().admit(prepared)
+
+
+async def test_a_subscription_that_begins_while_rights_change_begins_with_the_new_ones() -> None:
+    rights, gate = Rights(), Held()
+    rights.admission = admission(Permission.READ_DATA)
+    rights.outcome = admission()
+    entrance, performed = Entrance(rights), operations(World(events=[]), gate=gate)
+    sockets = WebSocketEndpoint(performed, entrance)
+    web = create_web(performed, entrance, sockets, Health({}), Metrics())
+    async with served(web) as url, dialling(url, "graphql-transport-ws") as wire:
+        await wire.send(type="connection_init")
+        await wire.recv()
+        await wire.subscribe("1", "subscription { ticks { id } }")
+        async with asyncio.timeout(5):
+            await gate.come.wait()
+            entrance.changed()
+            await rights.looks.acquire()
+            await wire.send(type="ping")
+            await wire.recv()
+            gate.go_on.set()
+            await wire.recv()
+    assert gate.viewer == admission().viewer
