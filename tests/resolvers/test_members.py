@@ -21,6 +21,11 @@ from tests.resolvers.teams import (
 )
 from tests.resolvers.world import World, living
 
+INVITE = """mutation($email: String!) {
+    inviteMember(input: {email: $email, role: VIEWER}) { __typename } }"""
+CREATE_KEY = """mutation($input: CreateApiKeyInput!) {
+    createApiKey(input: $input) { __typename } }"""
+
 
 async def invite(world: World, viewer: Viewer, email: str, role: str = "VIEWER") -> dict[str, Any]:
     return await world.do(
@@ -198,6 +203,27 @@ async def test_of_two_owners_who_go_at_once_one_stays(world: World):
         *(world.do("leaveWorkspace", "", one, id=desk.id) for one in (first, second))
     )
     assert sorted(result["__typename"] for result in results) == ["FormerMember", "LastOwner"]
+
+
+async def test_what_somebody_hands_out_while_they_are_removed_is_void(world: World):
+    desk = await team(world)
+    owner = desk.viewers[Role.OWNER]
+    for _ in range(3):
+        admin = await somebody(world, desk.workspace.id, Role.ADMIN)
+        key = {"name": "Program", "permissions": ["READ_DATA"]}
+        await asyncio.gather(
+            world.answer(INVITE, admin, email="a@example.com"),
+            world.answer(CREATE_KEY, admin, input=key),
+            world.do("removeMember", "", owner, userId=person(admin)),
+            world.answer(INVITE, admin, email="b@example.com"),
+        )
+    left = """
+        select (select count(*) from api_keys where revoked_at is null),
+            (select count(*) from invitations where revoked_at is null),
+            (select count(*) from members where workspace_id = $1)
+    """
+    found = await world.database.pool.fetchrow(left, desk.workspace.id)
+    assert tuple(found) == (0, 0, len(Role))
 
 
 async def test_ownership_is_handed_over(world: World):
