@@ -274,7 +274,7 @@ async def change_email(
         user_of(context.viewer),
         email=input.email,
         password=input.password,
-        code=input.code,
+        code=input.totp,
     )
     return MailRequest(email)
 

@@ -47,10 +47,10 @@ async def test_a_stolen_session_changes_no_address(people: People):
     wrong = await people.do("changeEmail", viewer, email=NEW, password="not the password")
     assert wrong["code"] == "WRONG_PASSWORD"
     assert (await asked(people, viewer))["code"] == "SECOND_FACTOR_REQUIRED"
-    assert (await asked(people, viewer, code="000000"))["code"] == "WRONG_CODE"
+    assert (await asked(people, viewer, totp="000000"))["code"] == "WRONG_CODE"
     assert people.mailbox.mails == []
     people.clock.advance(minutes=1)
-    assert (await asked(people, viewer, code=code(people, secret)))["email"] == NEW
+    assert (await asked(people, viewer, totp=code(people, secret)))["email"] == NEW
 
 
 async def test_an_account_without_a_password_gets_one_by_mail_first(people: People):
