@@ -57,3 +57,13 @@ class SecondFactorOn(DomainError):
 @dataclass(eq=False)
 class SecondFactorOff(DomainError):
     """The account has no second factor, or none waits to be confirmed."""
+
+
+@dataclass(eq=False)
+class IdentityTaken(DomainError):
+    """Whom the provider named is linked with another account."""
+
+
+@dataclass(eq=False)
+class OnlyWayIn(DomainError):
+    """Nothing else would let the account's owner in."""

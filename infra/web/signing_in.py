@@ -1,6 +1,7 @@
 """The routes below `/auth`: to OpenID providers and back, and the demo's one click.
 
-Each ends with a code that lives for a minute, for `exchangeSignInCode`; a token is never in a URL.
+Each ends with a code for `exchangeSignInCode` or `confirmProviderLink` that lives for minutes; a token that lets anybody
+in is never in a URL.
 """
 
 import re
@@ -18,9 +19,19 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
-from domain.identity import Act, Caller, Databases, SignInMethod, User, UserStatus, openid
+from domain.identity import (
+    Act,
+    Caller,
+    Databases,
+    SignInMethod,
+    User,
+    UserStatus,
+    linking,
+    openid,
+)
+from domain.identity.denials import TokenInvalid
 from domain.identity.door import Door
-from domain.identity.openid import Refusal, SignInRefused
+from domain.identity.openid import ProvenIdentity, Refusal, SignInRefused
 from infra.web.openid import Provider, ProviderFailed
 from infra.web.requests import note_of
 
@@ -30,6 +41,7 @@ CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 GRAPHIQL: Final = "graphiql"
 DEMO_HEADER: Final = "x-penstock-preflight"
 NO_STORE: Final = {"cache-control": "no-store"}
+LINK_INVALID: Final = "The link was used already, or is too old. Begin again."
 REASONS: Final[Mapping[Refusal, str]] = {
     Refusal.EMAIL_UNVERIFIED: "The provider has not verified your e-mail address.",
     Refusal.ACCOUNT_UNVERIFIED: "There is an account with your address that nobody has verified. "
@@ -102,13 +114,15 @@ class _Desk:
     async def start(self, request: Request) -> Response:
         """To the provider. `?challenge=` binds the code to the client, `?to=graphiql` comes back to that page.
 
-        Without a challenge a code that somebody else was given would sign people in as them.
+        Without a challenge a code that somebody else was given would sign people in as them. `?link=` is instead the
+        token of a signed-in user, who alone can use the code.
         """
         provider = self._providers.get(request.path_params["provider"])
         if provider is None:
             return _no_provider()
+        link = request.query_params.get("link")
         challenge = request.query_params.get("challenge", "")
-        if not CHALLENGE.fullmatch(challenge):
+        if link is None and not CHALLENGE.fullmatch(challenge):
             return PlainTextResponse(
                 "challenge must be given: the S256 of a verifier (RFC 7636)", 400
             )
@@ -118,7 +132,12 @@ class _Desk:
         request.session["challenge"] = challenge
         callback = f"{self._base(request)}/auth/{provider.name}/callback"
         try:
+            if link is not None:
+                request.session["link"] = ""
+                request.session["link"] = await self._leaving(request, link, provider.name)
             answer = await provider.start(request, callback)
+        except TokenInvalid:
+            return self._back(request, error="link", message=LINK_INVALID)
         except ProviderFailed as error:
             return self._back(request, error="provider", message=str(error))
         answer.headers.update(NO_STORE)
@@ -129,21 +148,19 @@ class _Desk:
         provider = self._providers.get(request.path_params["provider"])
         if provider is None:
             return _no_provider()
-        challenge = request.session.get("challenge")
-        act = self._act(request, "signInWithProvider")
+        link = request.session.get("link")
         try:
             proven = await provider.finish(request)
-            async with self._databases.accounts(act).write() as session:
-                user = await openid.admit(session, self._door, proven)
-                code = await openid.code_for(
-                    session, self._door, user, SignInMethod.OPENID_CONNECT, challenge
-                )
+            if link:
+                code = {"link": await self._to_link(request, UUID(link), proven)}
+            else:
+                code = {"code": await self._to_sign_in(request, proven)}
         except ProviderFailed as error:
             answer = self._back(request, error="provider", message=str(error))
         except SignInRefused as error:
             answer = self._back(request, error=error.refusal.value, message=REASONS[error.refusal])
         else:
-            answer = self._back(request, code=code)
+            answer = self._back(request, **code)
         request.session.clear()
         return answer
 
@@ -159,12 +176,31 @@ class _Desk:
             code = await openid.code_for(session, self._door, user, SignInMethod.OPERATOR)
         return JSONResponse({"code": code}, headers=NO_STORE)
 
+    async def _leaving(self, request: Request, link: str, provider: str) -> str:
+        act = self._act(request, "linkProvider")
+        async with self._databases.accounts(act).write() as session:
+            return str(await linking.leave(session, link, provider, self._door.clock.now()))
+
+    async def _to_link(self, request: Request, user_id: UUID, proven: ProvenIdentity) -> str:
+        act = self._act(request, "linkProvider")
+        async with self._databases.accounts(act).write() as session:
+            return await linking.code_for(session, self._door, user_id, proven)
+
+    async def _to_sign_in(self, request: Request, proven: ProvenIdentity) -> str:
+        challenge, act = request.session.get("challenge"), self._act(request, "signInWithProvider")
+        async with self._databases.accounts(act).write() as session:
+            user = await openid.admit(session, self._door, proven)
+            return await openid.code_for(
+                session, self._door, user, SignInMethod.OPENID_CONNECT, challenge
+            )
+
     def _back(self, request: Request, **facts: str) -> Response:
         """To the application, or to GraphiQL; the fragment is not sent to any server."""
         to_page = request.session.get("to") == GRAPHIQL or self._options.app_url is None
         if to_page and not self._options.graphiql:
             return PlainTextResponse("PENSTOCK_APP_URL is not set", 404)
-        place = "/graphql" if to_page else f"{self._options.app_url}/sign-in"
+        page = "link-provider" if "link" in request.session else "sign-in"
+        place = "/graphql" if to_page else f"{self._options.app_url}/{page}"
         return RedirectResponse(f"{place}#{urlencode(facts)}", 303, headers=NO_STORE)
 
     def _base(self, request: Request) -> str:

@@ -2,7 +2,9 @@
 
 from schema.errors.accounts import (
     EmailNotVerified,
+    IdentityTaken,
     InvalidCredentials,
+    OnlyWayIn,
     SecondFactorOff,
     SecondFactorOn,
     SecondFactorRequired,
@@ -60,6 +62,7 @@ __all__ = [
     "GroupLimitReached",
     "GroupNameTaken",
     "GroupNotFound",
+    "IdentityTaken",
     "InvalidCredentials",
     "InvalidInput",
     "InvitationInvalid",
@@ -68,6 +71,7 @@ __all__ = [
     "MemberLimitReached",
     "MemberNotFound",
     "NoFieldsToUpdate",
+    "OnlyWayIn",
     "PersonalWorkspace",
     "ResourceNotFound",
     "SecondFactorOff",

@@ -102,3 +102,21 @@ class SecondFactorOff(Error):
     __source__ = denials.SecondFactorOff
     __code__ = ErrorCode.SECOND_FACTOR_OFF
     __says__ = "There is no second factor."
+
+
+@strawberry.type(description="Whom the provider named is linked with another account.")
+class IdentityTaken(Error):
+    """An identity of somebody else here."""
+
+    __source__ = denials.IdentityTaken
+    __code__ = ErrorCode.IDENTITY_TAKEN
+    __says__ = "Another account is linked with this identity."
+
+
+@strawberry.type(description="Nothing else would let the account's owner in.")
+class OnlyWayIn(Error):
+    """The last door."""
+
+    __source__ = denials.OnlyWayIn
+    __code__ = ErrorCode.ONLY_WAY_IN
+    __says__ = "This is the only way in; requestPasswordReset gives the account a password."

@@ -118,6 +118,12 @@ class ErrorCode(Enum):
     SECOND_FACTOR_OFF = strawberry.enum_value(
         "SECOND_FACTOR_OFF", description="The account has no second factor."
     )
+    IDENTITY_TAKEN = strawberry.enum_value(
+        "IDENTITY_TAKEN", description="Another account is linked with this identity."
+    )
+    ONLY_WAY_IN = strawberry.enum_value(
+        "ONLY_WAY_IN", description="Nothing else would let the account's owner in."
+    )
     SOLE_OWNER = strawberry.enum_value(
         "SOLE_OWNER", description="Workspaces with other members would be left without an owner."
     )

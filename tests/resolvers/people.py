@@ -36,6 +36,7 @@ SELECTIONS = """... on Error { message code } ... on InvalidInput { field reason
   ... on SoleOwner { workspaceIds } ... on MailRequest { email } ... on User { id email name } ... on SignedOut { sessions }
   ... on Session { accessToken refreshToken expiresAt user { id email name } }
   ... on Account { email name timeZone secondFactor } ... on DeviceSession { id device }
+  ... on ProviderLink { provider token expiresAt }
   ... on TotpEnrolment { secret uri picture } ... on RecoveryCodes { codes }"""
 
 

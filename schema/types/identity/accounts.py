@@ -8,9 +8,10 @@ import strawberry
 from strawberry import relay
 
 from domain import identity
-from domain.identity import second_factor, sessions
+from domain.identity import linking, second_factor, sessions
 from resolvers.identity import accounts as resolvers
 from resolvers.identity import keys as key_resolvers
+from resolvers.identity import openid as openid_resolvers
 from resolvers.identity import workspaces as workspace_resolvers
 from schema.errors import (
     EmailNotVerified,
@@ -46,6 +47,13 @@ class User(relay.Node):
     created_at: datetime = plain("When they registered.")
 
 
+@view(linking.LinkedProvider, "An OpenID provider that lets one in.")
+class LinkedProvider:
+    name: str = plain("Its name, one of `signInProviders` unless the operator removed it.")
+    linked_at: datetime = plain("When it was linked, or first let one in.")
+    last_used_at: datetime = plain("When it last let one in.")
+
+
 @view(identity.User, "One's own account: what nobody else sees of a user.")
 class Account:
     email: str = plain("The e-mail address, which one signs in with.")
@@ -58,6 +66,9 @@ class Account:
     )
     created_at: datetime = plain("When one registered.")
     updated_at: datetime = plain("When the account was last changed.")
+    providers: list[LinkedProvider] = field(
+        openid_resolvers.linked, "The OpenID providers that let one in, the first linked first."
+    )
 
 
 @view(identity.SessionRecord, "A sign-in on one device.")

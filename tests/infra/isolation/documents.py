@@ -106,6 +106,7 @@ _NAMED = {
     "secret": "name",
     "search": "mark",
     "exchange": "mark",
+    "provider": "mark",
     "exchanges": "mark",
     "instrument": "instrument",
     "instruments": "instrument",

@@ -105,7 +105,7 @@ def fragment(response: httpx.Response) -> dict[str, str]:
     assert response.status_code == 303, response.text
     assert response.headers["cache-control"] == "no-store"
     place, _, said = response.headers["location"].partition("#")
-    assert place in {f"{APP}/sign-in", "/graphql"}
+    assert place in {f"{APP}/sign-in", f"{APP}/link-provider", "/graphql"}
     return {name: values[0] for name, values in parse_qs(said).items()}
 
 
