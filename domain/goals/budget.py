@@ -15,11 +15,12 @@ from uuid import UUID
 
 from domain.errors import InvalidInput
 from domain.goals.facts import GoalFacts, GoalPriority, GoalStatus
-from domain.goals.money import rounded, rounded_down, unit_of, words
+from domain.goals.money import rounded_down, rounded_up, unit_of, words
 from domain.goals.months import Stretch, month_end, stretches
 from domain.goals.progress import left_of, required_monthly
 
 _NOTHING = Decimal(0)
+_EXACT = Decimal("1e-9")  # past it are only the ends of endless fractions
 _RANKS: Final = {GoalPriority.HIGH: 0, GoalPriority.MEDIUM: 1, GoalPriority.LOW: 2}
 
 
@@ -46,15 +47,11 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class BudgetSplit:
-    """A month's budget split over goals, in the order in which they are served.
-
-    `budget_needed` is the smallest monthly budget that reaches all goals that are not overdue.
-    """
+    """A month's budget split over goals, in the order in which they are served."""
 
     budget: Decimal
     currency: str | None
     shares: tuple[Share, ...]
-    budget_needed: Decimal
 
     @property
     def spent(self) -> Decimal:
@@ -104,12 +101,9 @@ def split_budget(
     No goal gets more than it needs. An overdue goal needs all that it lacks at once.
     """
     wants = _in_line(goals, today)
-    currencies = {want.goal.currency for want in wants}
-    if len(currencies) > 1:
-        raise InvalidInput(field="goals", reason="must be in one currency to share a budget")
     if not wants:
-        return BudgetSplit(monthly_budget, None, (), _NOTHING)
-    currency = currencies.pop()
+        return BudgetSplit(monthly_budget, None, ())
+    currency = wants[0].goal.currency
     budget = rounded_down(max(monthly_budget, _NOTHING), currency)
     amounts = _poured(wants, [want.needed for want in wants], budget, currency)
     lacks = _lacks(wants, budget, today)
@@ -127,8 +121,21 @@ def split_budget(
             )
             for want, amount, lack in zip(wants, amounts, lacks, strict=True)
         ),
-        _budget_needed(wants, today, currency),
     )
+
+
+def budget_needed(goals: Sequence[tuple[UUID, GoalFacts]], today: date) -> Decimal:
+    """The smallest monthly budget that reaches all active goals that are not overdue."""
+    wants = [want for want in _in_line(goals, today) if not want.overdue]
+    if not wants:
+        return _NOTHING
+    unit = unit_of(wants[0].goal.currency)
+    low, high = -1, int(sum((want.needed for want in wants), _NOTHING) / unit)
+    while high - low > 1:
+        middle = (low + high) // 2
+        enough = not any(_lacks(wants, middle * unit, today))
+        low, high = (low, middle) if enough else (middle, high)
+    return high * unit
 
 
 def _in_line(goals: Sequence[tuple[UUID, GoalFacts]], today: date) -> list[_Want]:
@@ -138,6 +145,8 @@ def _in_line(goals: Sequence[tuple[UUID, GoalFacts]], today: date) -> list[_Want
         for goal_id, goal in goals
         if goal.status is GoalStatus.ACTIVE and left_of(goal)
     ]
+    if len({want.goal.currency for want in wants}) > 1:
+        raise InvalidInput(field="goals", reason="must be in one currency to share a budget")
     return sorted(wants, key=lambda want: (want.rank, want.needed, want.goal_id))
 
 
@@ -204,19 +213,7 @@ def _lacks(wants: Sequence[_Want], budget: Decimal, today: date) -> list[Decimal
 def _lack(want: _Want, left: Decimal) -> Decimal:
     if want.overdue:
         return left_of(want.goal)
-    return rounded(left - want.path[-1], want.goal.currency)
-
-
-def _budget_needed(wants: Sequence[_Want], today: date, currency: str) -> Decimal:
-    """The smallest budget with which no goal that is not overdue misses anything."""
-    open_wants = [want for want in wants if not want.overdue]
-    unit = unit_of(currency)
-    low, high = -1, int(sum((want.needed for want in open_wants), _NOTHING) / unit)
-    while high - low > 1:
-        middle = (low + high) // 2
-        enough = not any(_lacks(open_wants, middle * unit, today))
-        low, high = (low, middle) if enough else (middle, high)
-    return rounded(high * unit, currency)
+    return rounded_up((left - want.path[-1]).quantize(_EXACT), want.goal.currency)
 
 
 def _reason(want: _Want, amount: Decimal, lack: Decimal) -> str:

@@ -89,9 +89,8 @@ def _why_move(goal: GoalFacts, monthly: Decimal, today: date) -> str:
         reason = f"{goal.target_date} is out of reach."
     reached = projected_date(goal, monthly, today)
     if reached is None:
-        return (
-            f"{reason} {words(monthly, goal.currency)} a month never gets there: lower the target."
-        )
+        why = "its interest is more" if goal.annual_interest_rate else "lower the target"
+        return f"{reason} {words(monthly, goal.currency)} a month never gets there: {why}."
     return f"{reason} With {words(monthly, goal.currency)} a month it is reached on {reached}: take that date."
 
 
