@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import sqlmodel
 from sqlalchemy import ColumnElement, CursorResult, Row, Select, and_, func, join, select
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -71,14 +72,20 @@ async def standings(
 async def viewer_for_key(
     session: AsyncSession, key_hash: bytes, *, now: datetime, workspace_id: UUID | None = None
 ) -> tuple[Viewer, datetime | None]:
-    """The viewer of an API key that is neither revoked nor past its end, and when that is.
+    """The viewer of an API key that is neither revoked nor past its end, its maker active, and when that is.
 
     Raises Unauthenticated; Forbidden for another workspace than the key's own.
     """
-    key = await session.scalar(select(ApiKey).where(col(ApiKey.key_hash) == key_hash))
-    if key is None:
+    statement = (
+        sqlmodel.select(ApiKey, User.status)
+        .join(User, col(User.id) == col(ApiKey.created_by))
+        .where(col(ApiKey.key_hash) == key_hash)
+    )
+    found = (await session.exec(statement)).one_or_none()
+    if found is None:
         raise Unauthenticated(reason="unknown key")
-    if key.revoked_at is not None:
+    key, status = found
+    if key.revoked_at is not None or status is not UserStatus.ACTIVE:
         raise Unauthenticated(reason="key revoked")
     if key.expires_at is not None and key.expires_at <= now:
         raise Unauthenticated(reason="key expired")

@@ -151,6 +151,16 @@ async def test_a_revoked_or_expired_key_is_nobody(database_url: str):
         assert "unknown" in refused.value.reason
 
 
+async def test_a_key_is_nobody_once_its_maker_is_closed_however_that_came_about(world: World):
+    desk = await team(world)
+    made = await new_key(world, desk.viewers[Role.ADMIN])
+    assert (await with_key(world, made["key"])).api_key_id is not None
+    await world.database.pool.execute("update users set status = 'deactivated'")
+    with pytest.raises(Unauthenticated) as refused:
+        await with_key(world, made["key"])
+    assert refused.value.reason == "key revoked"
+
+
 async def revoke(world: World, viewer: Viewer, id: str) -> dict[str, Any]:
     return await world.do("revokeApiKey", "... on ApiKeyNotFound { id }", viewer, id=id)
 

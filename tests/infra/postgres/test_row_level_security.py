@@ -245,13 +245,18 @@ async def test_a_delegate_reads_one_workspace_and_writes_nothing(two: Two) -> No
 
 
 @pytest.mark.parametrize(
-    "change", ["revoked_at = now()", "expires_at = now() - interval '1 second'"]
+    "change",
+    [
+        "update api_keys set revoked_at = now()",
+        "update api_keys set expires_at = now() - interval '1 second'",
+        "update users set status = 'deactivated'",
+    ],
 )
 async def test_a_key_sees_its_workspace_until_it_ends(two: Two, change: str) -> None:
     messages = "select count(*) from messages"
     assert await two.sees(two.mine.key, messages) == 1
     assert await two.changes(two.mine.key, "update connectors set name = 'x'") == 0
-    await two.database.pool.execute(f"update api_keys set {change}")
+    await two.database.pool.execute(change)
     for table in OWNED:
         assert await two.sees(two.mine.key, f"select count(*) from {table}") == 0, table
 

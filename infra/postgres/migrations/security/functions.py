@@ -31,6 +31,7 @@ create function penstock_key() returns uuid {definer} as $$
 begin
     return (
         select k.id from api_keys k
+        join users u on u.id = k.created_by and u.status = 'active'
         where k.id = nullif(current_setting('penstock.api_key_id', true), '')::uuid
             and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
     );
