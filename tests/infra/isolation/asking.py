@@ -83,6 +83,8 @@ def _named(value: Any, names: Sequence[tuple[str, str]]) -> Any:
         }
     if isinstance(value, list):
         return [_named(inner, names) for inner in value]
+    if isinstance(value, float):
+        return "<measured>"
     if not isinstance(value, str):
         return value
     for known, name in names:
