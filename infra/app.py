@@ -11,7 +11,7 @@ from uuid import UUID
 from loguru import logger
 from starlette.types import ASGIApp
 
-from domain.identity import Door
+from domain.identity import Door, operating
 from infra.console import step
 from infra.demo import DEMO_EMAIL, DemoDesk, demonstrating, require_loopback
 from infra.feeds.checks import FeedChecks
@@ -207,6 +207,9 @@ async def _serve(
         health.draining = True
 
     stack.callback(drain)
+    async with parts.database.read() as session:
+        if not await operating.anybody(session):
+            logger.warning("Nobody has an account yet: `penstock user add EMAIL --adopt` makes one")
     host, port = listener.getsockname()[:2]
     logger.info(
         "Penstock is ready: http://{}:{}/graphql", f"[{host}]" if ":" in host else host, port

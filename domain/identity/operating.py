@@ -80,6 +80,11 @@ async def user_at(session: AsyncSession, email: str) -> User:
     return user
 
 
+async def anybody(session: AsyncSession) -> bool:
+    """Whether there is any account."""
+    return bool(await session.scalar(select(exists().select_from(User))))
+
+
 async def adopt(session: AsyncSession, door: Door, user: User) -> list[Workspace]:
     """Make a user the owner of every workspace that nobody is in; those workspaces."""
     somebody = exists().where(col(Member.workspace_id) == col(Workspace.id))

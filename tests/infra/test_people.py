@@ -124,6 +124,7 @@ async def test_an_operator_s_commands_are_felt_by_a_running_service(
 async def test_commands_reach_the_embedded_database_of_a_running_service(place: Path) -> None:
     machine = Machine(place / "data")
     async with Service(place / "data") as service:
+        assert "Nobody has an account yet: `penstock user add" in service.log.read_text()
         await machine.says("user", "add", EMAIL)
         token = (await machine.says("token", EMAIL)).strip()
         shown = await ask(service, VIEWER, token)
