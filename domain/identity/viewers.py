@@ -77,7 +77,7 @@ async def viewer_for_key(
     Raises Unauthenticated; Forbidden for another workspace than the key's own.
     """
     statement = (
-        sqlmodel.select(ApiKey, User.status)
+        sqlmodel.select(ApiKey, col(User.status))
         .join(User, col(User.id) == col(ApiKey.created_by))
         .where(col(ApiKey.key_hash) == key_hash)
     )
