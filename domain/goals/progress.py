@@ -65,7 +65,7 @@ class Progress:
     projected_date: date | None
 
 
-def progress(goal: GoalFacts, today: date) -> Progress:
+def progress_of(goal: GoalFacts, today: date) -> Progress:
     """All numbers of a goal as of a day."""
     pace = pace_of(goal, today)
     return Progress(

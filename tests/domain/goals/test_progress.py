@@ -15,7 +15,7 @@ from domain.goals.progress import (
     milestones_passed,
     pace_of,
     percent_of,
-    progress,
+    progress_of,
     projected_date,
     required_monthly,
 )
@@ -122,7 +122,7 @@ def test_what_is_expected_grows_from_start_to_target(one: GoalFacts, day: date, 
 
 @given(goals(target_amount=Decimal(9_000_000)))
 def test_days_and_money_agree_on_who_is_behind(one: GoalFacts) -> None:
-    found = progress(one, TODAY)
+    found = progress_of(one, TODAY)
     if found.days_ahead:
         assert (found.days_ahead > 0) == (found.ahead > 0)
     a_day = one.target_amount / (one.target_date - one.started_on).days
@@ -224,7 +224,7 @@ def test_what_is_saved_between_two_check_ins_counts_evenly_by_days() -> None:
 
 
 def test_who_takes_money_out_has_a_negative_pace_and_no_date() -> None:
-    found = progress(saver(500, -100, -100, -100, -100, -100), TODAY)
+    found = progress_of(saver(500, -100, -100, -100, -100, -100), TODAY)
     assert found.pace.monthly == -100
     assert found.projected_date is None
 
