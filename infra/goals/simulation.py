@@ -64,8 +64,8 @@ class Course:
         """Money and weight on a day of the stretch, on a straight line between its ends."""
         part = 1 - (self.stretch.due - day).days / self.stretch.days
         return (
-            self.money_before + part * (self.money - self.money_before),
-            self.weight_before + part * (self.weight - self.weight_before),
+            (1 - part) * self.money_before + part * self.money,
+            (1 - part) * self.weight_before + part * self.weight,
         )
 
 
@@ -179,10 +179,12 @@ class _Race:
     dates: dict[Decimal, date | None] = field(init=False)
     _target: float = field(init=False)
     _monthly: float = field(init=False)
+    _ranks: dict[Decimal, int] = field(init=False)
 
     def __post_init__(self) -> None:
         self.needed = np.full(self.scenario.paths, math.inf)
         self.dates = dict.fromkeys(self.shares)
+        self._ranks = {one: max(math.ceil(one * self.scenario.paths), 1) for one in self.shares}
         self._target = 0.0 if self.scenario.owes else float(self.scenario.target_amount)
         self._monthly = float(self.scenario.monthly) + self._grain()
 
@@ -205,8 +207,8 @@ class _Race:
         np.fmin(self.needed, needed, out=self.needed)  # no number: reached long ago
         arrived = int(np.count_nonzero(self.needed <= self._monthly))
         for share, day in self.dates.items():
-            if day is None and arrived >= self._rank(share):
-                self.dates[share] = self._day(course, there, self._rank(share))
+            if day is None and arrived >= self._ranks[share]:
+                self.dates[share] = self._day(course, there, self._ranks[share])
 
     def futures(self) -> Futures:
         """All that was asked."""
@@ -218,11 +220,8 @@ class _Race:
         return Futures(
             Decimal(reached) / paths,
             self.dates,
-            {share: self._amount(float(ranked[self._rank(share) - 1])) for share in self.shares},
+            {share: self._amount(float(ranked[rank - 1])) for share, rank in self._ranks.items()},
         )
-
-    def _rank(self, share: Decimal) -> int:
-        return max(math.ceil(share * self.scenario.paths), 1)
 
     def _day(self, course: Course, there: NDArray[np.bool_], rank: int) -> date:
         """The day of the stretch by which so many futures are there."""
