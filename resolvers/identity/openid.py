@@ -55,7 +55,7 @@ async def link(
         input.provider,
         context.services.sign_in_providers,
         password=input.password,
-        code=input.code,
+        code=input.totp,
     )
 
 

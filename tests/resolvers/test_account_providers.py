@@ -9,6 +9,7 @@ from domain.identity import ExternalIdentity, Viewer, linking
 from domain.identity.openid import ProvenIdentity
 from tests.factories import new_id
 from tests.resolvers.people import EMAIL, PASSWORD, People
+from tests.resolvers.test_second_factor import code, enrolled
 
 PROVIDERS = "{ viewer { account { providers { name linkedAt lastUsedAt } } } }"
 
@@ -59,8 +60,8 @@ async def test_a_provider_is_linked_by_who_gave_the_password_and_came_back(peopl
         user_id = await linking.leave(session, begun["token"], "work", people.clock.now())
     assert user_id == viewer.user_id
     assert await listed(people, viewer) == []
-    code = await come_back(people, viewer, "work")
-    done = await people.do("confirmProviderLink", viewer, code=code)
+    given = await come_back(people, viewer, "work")
+    done = await people.do("confirmProviderLink", viewer, code=given)
     assert (done["__typename"], done["email"]) == ("Account", EMAIL)
     [provider] = await listed(people, viewer)
     assert provider["name"] == "work"
@@ -68,24 +69,28 @@ async def test_a_provider_is_linked_by_who_gave_the_password_and_came_back(peopl
     assert people.mailbox.mails[-1].subject == "The list of providers to sign in with changed"
     [event] = await people.events(action="confirmProviderLink")
     assert (event.subject_type, event.subject_id) == ("User", str(viewer.user_id))
-    assert code not in str(event.model_dump())
+    assert given not in str(event.model_dump())
 
 
 async def test_a_stolen_session_links_nothing(people: People):
-    viewer = await people.join()
+    viewer, secret, _ = await enrolled(people)
     wrong = await people.do("linkProvider", viewer, provider="work", password="not the password")
     assert wrong["code"] == "WRONG_PASSWORD"
+    proof = {"provider": "work", "password": PASSWORD}
+    assert (await people.do("linkProvider", viewer, **proof))["code"] == "SECOND_FACTOR_REQUIRED"
+    begun = await people.do("linkProvider", viewer, **proof, totp=code(people, secret))
+    assert begun["__typename"] == "ProviderLink"
     unknown = await people.do("linkProvider", viewer, provider="another", password=PASSWORD)
     assert (unknown["__typename"], unknown["field"]) == ("InvalidInput", "provider")
 
 
 async def test_a_code_is_its_user_s_for_five_minutes(people: People):
     other, viewer = await people.join("bob@example.com"), await people.join()
-    code = await come_back(people, viewer, "work")
-    refused = await people.do("confirmProviderLink", other, code=code)
+    given = await come_back(people, viewer, "work")
+    refused = await people.do("confirmProviderLink", other, code=given)
     assert refused["code"] == "TOKEN_INVALID"
     people.clock.advance(minutes=5)
-    late = await people.do("confirmProviderLink", viewer, code=code)
+    late = await people.do("confirmProviderLink", viewer, code=given)
     assert late["code"] == "TOKEN_INVALID"
     assert await listed(people, viewer) == await listed(people, other) == []
 

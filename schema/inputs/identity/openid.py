@@ -30,7 +30,7 @@ class LinkProviderInput:
     password: str = strawberry.field(
         description="The account's password. An account that has none gets it by `requestPasswordReset`."
     )
-    code: str | None = strawberry.field(
+    totp: str | None = strawberry.field(
         default=None, description=TOTP + " Needed where the second factor is on."
     )
 

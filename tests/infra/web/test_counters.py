@@ -10,8 +10,11 @@ import pytest
 import redis.asyncio as redis
 from loguru import logger
 
+from infra.settings import Settings
 from infra.web import counters as module
 from infra.web.counters import Counters, MemoryCounters
+from infra.web.front import front_door
+from tests.infra.web.sample import SCHEMA
 
 REDIS = os.environ.get("PENSTOCK_TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
 
@@ -71,8 +74,10 @@ async def test_on_redis_processes_count_together(shared: str) -> None:
 
 
 async def test_deployments_that_share_a_redis_do_not_count_together(shared: str) -> None:
-    here, there = Counters(REDIS, "@here"), Counters(REDIS, "@there")
-    beside = Counters(REDIS, "@here")
+    settings = Settings(_env_file=None, rate_limit_url=REDIS)  # type: ignore[call-arg, arg-type]
+    here, there, beside = (
+        front_door(settings, SCHEMA, scope).counters for scope in ("@here", "@there", "@here")
+    )
     try:
         assert (await here.count(shared, 60, 2))[0] == 2
         assert (await there.count(shared, 60, 1))[0] == 1
