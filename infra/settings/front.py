@@ -26,8 +26,9 @@ class FrontDoorSettings(BaseSettings):
     )
     allowed_hosts: Annotated[list[str], NoDecode] = Field(
         default=[],
-        description="Names by which the service may be called beside `localhost` and addresses, comma-separated, "
-        "such as `api.example.com`; `*` for all. Unset: none on a loopback address, every name on any other.",
+        description="Names by which the service may be called beside `localhost`, addresses and that of "
+        "`PENSTOCK_PUBLIC_URL`, comma-separated, such as `api.example.com`; `*` for all. Unset: none on a loopback "
+        "address, every name on any other.",
     )
     max_query_depth: int = Field(
         default=15, ge=1, le=100, description="Deepest nesting of fields in a document."

@@ -1,6 +1,7 @@
 """The front door as the settings want it: what may be asked, how often, by how many."""
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from graphql import GraphQLSchema
 
@@ -73,7 +74,10 @@ def front_door(settings: Settings, schema: GraphQLSchema, scope: str = "") -> Fr
 
 def allowed_hosts(settings: Settings, loopback: bool) -> list[str] | None:
     """The names a service may be called by beside `localhost` and addresses; None: any."""
-    return settings.allowed_hosts if loopback or settings.allowed_hosts else None
+    if not loopback and not settings.allowed_hosts:
+        return None
+    public = urlsplit(settings.public_url or "").hostname
+    return [*settings.allowed_hosts, *([public] if public else [])]
 
 
 def metrics_beside_api(settings: Settings) -> bool:

@@ -119,6 +119,9 @@ def test_names_are_asked_for_on_loopback_and_wherever_some_are_given() -> None:
     assert allowed_hosts(settings(), loopback=True) == []
     assert allowed_hosts(settings(), loopback=False) is None
     assert allowed_hosts(named, loopback=False) == ["api.example.com"]
+    public = settings(public_url="https://penstock.example.com:8443")
+    assert allowed_hosts(public, loopback=True) == ["penstock.example.com"]
+    assert allowed_hosts(public, loopback=False) is None
 
 
 @pytest.mark.parametrize(
