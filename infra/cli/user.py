@@ -1,5 +1,6 @@
 """The commands `penstock user ...` and `penstock token`."""
 
+import signal
 import sys
 from typing import Annotated
 from uuid import UUID
@@ -130,14 +131,24 @@ def token(
 
 
 def _asked(from_stdin: bool) -> str | None:
-    """The password, None to have one made."""
+    """The password, None to have one made; raises CannotRun."""
+    from infra.startup import CannotRun
+
     if from_stdin:
-        return sys.stdin.readline().rstrip("\r\n")
+        if given := sys.stdin.readline().rstrip("\r\n"):
+            return given
+        raise CannotRun("standard input holds no password")
     if not sys.stdin.isatty():
         return None
-    said: str = typer.prompt(
-        "Password (empty: make one)", default="", show_default=False, hide_input=True, err=True
-    )
-    if said and typer.prompt("Once more", hide_input=True, err=True) != said:
-        raise typer.BadParameter("the two passwords differ", param_hint="password")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ends the prompt, echo on
+    try:
+        said: str = typer.prompt(
+            "Password (empty: make one)", default="", show_default=False, hide_input=True, err=True
+        )
+        if said and typer.prompt("Once more", hide_input=True, err=True) != said:
+            raise CannotRun("the two passwords differ")
+    except typer.Abort:
+        raise CannotRun("no password was given") from None
+    finally:
+        signal.signal(signal.SIGINT, before)
     return said or None

@@ -1,10 +1,15 @@
 """`penstock user` and `penstock token`: beside a running service and without one."""
 
 import asyncio
+import fcntl
 import json
+import os
 import subprocess
+import termios
 import time
 from base64 import b64encode
+from contextlib import suppress
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +30,7 @@ from domain.identity import (
     registration,
 )
 from infra.cli.options import workspace_id
+from infra.cli.user import _asked
 from infra.commands import people
 from infra.postgres.database import Database
 from infra.security.keys import new_key
@@ -243,6 +249,47 @@ async def test_what_cannot_be_done_is_said_in_words(settings: Settings) -> None:
     await people.deactivate(settings, EMAIL, False)
     with pytest.raises(CannotRun, match="not active"):
         await people.token(settings, EMAIL, 5)
+
+
+def test_an_empty_password_on_standard_input_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.stdin", StringIO("\n"))
+    with pytest.raises(CannotRun, match="holds no password"):
+        _asked(True)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [((b"a good password", b"another one"), "differ"), ((b"\x03",), "no password was given")],
+)
+def test_a_prompt_that_comes_to_nothing_ends_in_words(
+    tmp_path: Path, database_url: str, typed: tuple[bytes, ...], said: str
+) -> None:
+    terminal, inside = os.openpty()
+    process = subprocess.Popen(
+        [PENSTOCK, "user", "add", EMAIL],
+        stdin=inside, stdout=inside, stderr=inside, start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        env=environment(
+            PENSTOCK_DATABASE_URL=database_url,
+            PENSTOCK_DATA_DIR=str(tmp_path),
+            PENSTOCK_ENCRYPTION_KEYS=new_key(),
+        ),
+    )  # fmt: skip
+    os.close(inside)
+    told = ""
+    for text, prompt in zip(typed, ("make one", "Once more"), strict=False):
+        while prompt not in told or termios.tcgetattr(terminal)[3] & termios.ECHO:
+            told += os.read(terminal, 4096).decode()
+        os.write(terminal, text + b"\n")
+    assert process.wait(30) == 3
+    with suppress(OSError):  # the end of a terminal
+        while more := os.read(terminal, 4096):
+            told += more.decode()
+    os.close(terminal)
+    assert said in told
+    assert "Traceback" not in told
 
 
 async def test_names_are_shown_as_they_are_and_never_obeyed(
