@@ -15,7 +15,7 @@ from uuid import UUID
 
 from domain.errors import InvalidInput
 from domain.goals.facts import GoalFacts, GoalPriority, GoalStatus
-from domain.goals.money import rounded_down, rounded_up, unit_of, words
+from domain.goals.money import BEYOND, rounded_down, rounded_up, unit_of, words
 from domain.goals.months import Stretch, month_end, stretches
 from domain.goals.progress import left_of, required_monthly
 
@@ -165,7 +165,7 @@ def _want(goal_id: UUID, goal: GoalFacts, today: date) -> _Want:
 def _grown(goal: GoalFacts, left: Decimal, part: Stretch) -> Decimal:
     """What is left with a stretch's interest."""
     rate = goal.annual_interest_rate
-    return left + left * rate * part.days / (12 * part.of) if rate else left
+    return min(left + left * rate * part.days / (12 * part.of), BEYOND) if rate else left
 
 
 def _poured(
@@ -177,7 +177,7 @@ def _poured(
     """
     got = [_NOTHING] * len(wants)
     for _, rank in groupby(range(len(wants)), key=lambda at: wants[at].rank):
-        thirsty = sorted(rank, key=lambda at: (needs[at], wants[at].goal_id))
+        thirsty = sorted(rank, key=lambda at: needs[at])
         for filled, at in enumerate(thirsty):
             level = purse / (len(thirsty) - filled)
             got[at] = min(needs[at], rounded_down(level, currency) if currency else level)

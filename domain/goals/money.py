@@ -41,6 +41,9 @@ _USUAL_DECIMALS = 2
 
 MONEY: Final = CURRENCIES - _WITHOUT_DECIMALS
 
+BEYOND: Final = Decimal(10) ** 18
+"""More than any amount: a debt that nobody pays off grows no further."""
+
 
 def check_money(field: str, code: str) -> str:
     """The code of a currency that amounts can be kept in; raises InvalidInput."""

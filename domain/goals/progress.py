@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Final
 
 from domain.goals.facts import GoalFacts
-from domain.goals.money import rounded, unit_of
+from domain.goals.money import BEYOND, rounded, unit_of
 from domain.goals.months import (
     Stretch,
     endless,
@@ -27,7 +27,6 @@ LONGEST_PROJECTION_MONTHS: Final = 1200
 MILESTONES: Final = (25, 50, 75, 100)
 _HUNDREDTH = Decimal("0.01")
 _NOTHING = Decimal(0)
-_BEYOND = Decimal(10) ** 18  # a debt that nobody pays grows no further: no payment would matter
 
 
 class PaceSource(Enum):
@@ -175,7 +174,7 @@ def step(goal: GoalFacts, left: Decimal, monthly: Decimal, stretch: Stretch) -> 
     """What is left after one stretch: its interest added, its contribution taken off, to the cent."""
     yearly = left * (goal.annual_interest_rate or _NOTHING) - 12 * monthly
     change = yearly * stretch.days / (12 * stretch.of)
-    return max(rounded(min(left + change, _BEYOND), goal.currency), _NOTHING)
+    return max(rounded(min(left + change, BEYOND), goal.currency), _NOTHING)
 
 
 def projected_date(goal: GoalFacts, monthly: Decimal, today: date) -> date | None:

@@ -5,13 +5,12 @@ from datetime import date
 from decimal import Decimal
 from typing import Final
 
-from domain.goals.money import rounded, rounded_down
+from domain.goals.money import BEYOND, rounded, rounded_down
 from domain.goals.months import Stretch, endless
 from domain.goals.plans.facts import DebtFact, DebtPayment, DebtSchedule, PayoffOrder
 
 LONGEST_SCHEDULE_MONTHS: Final = 1200
 _NOTHING = Decimal(0)
-_BEYOND = Decimal(10) ** 18
 
 
 def in_order(debts: Sequence[DebtFact], order: PayoffOrder) -> list[DebtFact]:
@@ -37,7 +36,7 @@ def schedule(
     for number, stretch in enumerate(endless(today)):
         if not any(balances):
             return DebtSchedule(order, tuple(payments))
-        if number > LONGEST_SCHEDULE_MONTHS or sum(balances) > _BEYOND:
+        if number > LONGEST_SCHEDULE_MONTHS or sum(balances) > BEYOND:
             return None
         interest = _interest(ordered, balances, stretch, currency)
         owed = [balance + cost for balance, cost in zip(balances, interest, strict=True)]

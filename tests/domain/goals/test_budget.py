@@ -176,8 +176,23 @@ def test_an_overdue_goal_needs_all_at_once_and_is_told_to_take_another_date() ->
     assert amounts(made) == {UUID(int=0): 1800, UUID(int=1): 200}
     assert made.unreachable == (made.shares[0],)
     assert "Give it another date" in made.shares[0].reason
+    drained = split(late, SOON, budget=300)
+    assert [one.short for one in drained.shares] == [1800, 1800]  # six months for the first alone
     assert budget_needed([(UUID(int=0), late), (UUID(int=1), LATE)], OCTOBER) == 300
     assert budget_needed([(UUID(int=0), late)], OCTOBER) == 0
+
+
+def test_a_debt_grows_while_others_come_first() -> None:
+    debt = replace(
+        SOON,
+        type=GoalType.DEBT_PAYOFF,
+        target_amount=Decimal(1000),
+        annual_interest_rate=Decimal("0.12"),
+        target_date=date(2026, 12, 31),
+    )
+    assert split(debt, budget=0).short == Decimal("1020.10")
+    forever = replace(debt, annual_interest_rate=Decimal(10), target_date=date(2106, 1, 1))
+    assert split(forever, budget=0).short > 10**15
 
 
 def test_currencies_are_not_mixed() -> None:

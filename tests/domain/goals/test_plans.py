@@ -195,6 +195,12 @@ def test_a_buffer_comes_first_and_is_larger_with_dependants() -> None:
     assert StepKind.KEEP_BUFFER not in kinds(make_plan(goal(), rich, TODAY))
 
 
+def test_what_is_saved_is_not_asked_for() -> None:
+    plan = make_plan(goal(saved_amount=Decimal(3000)), None, TODAY)
+    assert [one.number for one in steps_of(plan, StepKind.MILESTONE)] == [75, 100]
+    assert make_plan(goal(saved_amount=Decimal(6000)), PROFILE, TODAY).steps == ()
+
+
 def test_an_emergency_fund_grows_by_months_of_spending() -> None:
     fund = goal(type=GoalType.EMERGENCY_FUND, target_amount=Decimal(8000))
     plan = make_plan(fund, replace(PROFILE, emergency_savings=Decimal(0)), TODAY)
@@ -222,6 +228,8 @@ def test_the_share_that_may_lose_value_falls_with_time_and_tolerance() -> None:
         shares = [share(years, tolerance) for years in (1, 4, 10, 30)]
         assert shares == sorted(shares)
         assert shares[0] == 0
+    medium = [share(years, RiskTolerance.MEDIUM) for years in (2, 3, 6, 7, 14, 15)]
+    assert medium == [0, 30, 30, 50, 50, 60]
     assert [share(30, tolerance) for tolerance in RiskTolerance] == [40, 60, 80]
     assert StepKind.INVEST not in kinds(make_plan(goal(), PROFILE, TODAY))
 
@@ -308,6 +316,12 @@ def test_settled_steps_stay_and_are_asked_for_again_only_when_done_with_another_
     ]
     assert len(steps_of(new, StepKind.CHECK_IN)) == 1
     assert [one.number for one in steps_of(new, StepKind.MILESTONE)] == [50, 75, 100]
+
+
+def test_a_skipped_step_is_not_asked_for_again_with_another_amount() -> None:
+    plan = settle(make_plan(goal(), PROFILE, TODAY), (StepKind.SET_ASIDE, 0), StepState.SKIPPED)
+    new = replan(plan, goal(saved_amount=Decimal(2500)), PROFILE, date(2026, 12, 5))
+    assert step_of(new, StepKind.SET_ASIDE).state is StepState.SKIPPED
 
 
 def test_only_an_open_step_can_be_settled() -> None:

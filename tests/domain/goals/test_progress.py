@@ -2,6 +2,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -127,7 +128,7 @@ def test_days_and_money_agree_on_who_is_behind(one: GoalFacts) -> None:
         assert (found.days_ahead > 0) == (found.ahead > 0)
     a_day = one.target_amount / (one.target_date - one.started_on).days
     on_the_line = expected_by(one, TODAY + timedelta(days=found.days_ahead))
-    assert abs(on_the_line - one.saved_amount) < a_day + 1
+    assert abs(on_the_line - min(one.saved_amount, one.target_amount)) < a_day + 1
 
 
 def test_ahead_and_behind_in_days_are_those_of_the_line() -> None:
@@ -154,16 +155,23 @@ def test_a_goal_that_nobody_pays_into_has_no_projected_date() -> None:
     assert projected_date(debt, Decimal("50.00"), TODAY) is not None
 
 
-def test_a_debt_that_cannot_be_paid_in_time_still_has_a_required_payment() -> None:
+@pytest.mark.parametrize(
+    ("rate", "owed", "until"),
+    [("10", "1000000000000000", "2106-01-01"), ("9.9455", "2482213732.52", "2092-12-16")],
+)
+def test_a_debt_that_would_grow_past_all_numbers_still_has_a_required_payment(
+    rate: str, owed: str, until: str
+) -> None:
     debt = goal(
         type=GoalType.DEBT_PAYOFF,
-        annual_interest_rate=Decimal(10),
-        target_date=date(2106, 1, 1),
-        target_amount=Decimal(10) ** 15,
+        annual_interest_rate=Decimal(rate),
+        target_amount=Decimal(owed),
+        target_date=date.fromisoformat(until),
+        saved_amount=Decimal(0),
     )
     required = required_monthly(debt, TODAY)
     assert required is not None
-    assert required > Decimal(10) ** 14
+    assert left_by_hand(debt, required, debt.target_date) == 0
 
 
 def test_yen_are_required_in_whole_yen() -> None:
@@ -204,6 +212,7 @@ def test_the_pace_of_a_steady_saver_is_what_is_saved_a_month() -> None:
 
 def test_one_windfall_and_one_bad_month_do_not_decide_the_pace() -> None:
     assert pace_of(saver(200, 200, 5000, 200, 0, 200), TODAY).monthly == 200
+    assert pace_of(saver(200, 200, 5000, 200), TODAY).monthly == 200
     assert pace_of(saver(200, 200, 5000), TODAY).monthly == 1800  # too few to leave any out
 
 
