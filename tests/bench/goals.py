@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from statistics import median
 
 import numpy as np
@@ -41,10 +42,8 @@ def run() -> list[Figure]:
         simulator.simulate(scenario, CHANCES)
         ours, floor = [], []
         for _ in range(ROUNDS):
-            floor.append(_milliseconds(lambda numbers=numbers: _draw(numbers)))
-            ours.append(
-                _milliseconds(lambda scenario=scenario: simulator.simulate(scenario, CHANCES))
-            )
+            floor.append(_milliseconds(partial(_draw, numbers)))
+            ours.append(_milliseconds(partial(simulator.simulate, scenario, CHANCES)))
         ms, bare = median(ours), median(floor)
         figures += [
             figure(f"{name}: normal numbers alone, by numpy", bare, "ms"),

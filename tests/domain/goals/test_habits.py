@@ -73,7 +73,7 @@ def test_what_the_market_did_was_not_contributed() -> None:
 
 
 def test_without_history_the_plan_is_all_with_a_stated_spread() -> None:
-    assert habit_of(500, []) == Estimate(500, pytest.approx(200), 2, 8)
+    assert habit_of(500, []) == Estimate(500, 200, 2, 8)
     assert habit_of(0, []) == Estimate(0, 0, 2, 8)
 
 
@@ -116,12 +116,14 @@ def test_a_market_without_a_series_grows_by_five_percent_a_year() -> None:
     market = market_of(())
     assert math.exp(12 * market.mean) == pytest.approx(1.05)
     assert market.spread == pytest.approx(0.045)
+    assert (market.months, market.freedom) == (120, 3)
 
 
 def test_a_short_series_tells_how_a_market_swings_and_hardly_where_it_goes() -> None:
     market = market_of([0.3, 0.1] * 12)  # 0.2 a month: tenfold a year
     assert market.spread == pytest.approx(0.1, rel=0.15)
     assert 0.02 < market.mean < 0.04
+    assert (market.months, market.freedom) == (144, 26)
 
 
 def test_a_long_series_speaks_for_itself() -> None:

@@ -13,10 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from domain.goals import GoalType, required_monthly
 from domain.goals.habits import Estimate
 from domain.goals.months import months_later
 from domain.goals.simulation import CHANCES, Futures, Scenario
 from infra.goals.simulation import NumpySimulator, courses
+from tests.domain.goals.samples import goal
 
 START = date(2026, 11, 30)  # the end of a month: whole months follow
 EXACTLY_NOTHING = Estimate(0.0, 0.0)
@@ -62,6 +64,44 @@ def test_without_chance_a_saver_is_on_track_to_the_cent() -> None:
 def test_what_divides_evenly_is_not_rounded_up() -> None:
     even = replace(CERTAIN, target_amount=Decimal("11800.00"))
     assert set(simulate(even).contributions.values()) == {Decimal("450.00")}
+
+
+def test_what_floats_add_is_not_rounded_up_to_a_cent() -> None:
+    small = replace(CERTAIN, target_amount=Decimal("1.10"), saved_amount=Decimal("0.20"))
+    month = replace(small, target_date=date(2026, 12, 31))
+    assert 1.10 - 0.20 > 0.90
+    assert set(simulate(month).contributions.values()) == {Decimal("0.90")}
+
+
+def test_what_comes_by_itself_needs_nothing() -> None:
+    nearly = replace(INVESTOR, saved_amount=Decimal(11_990))
+    assert simulate(nearly).contributions[CHANCES[0]] == Decimal("0.00")
+
+
+@pytest.mark.parametrize("rate", ["0", "0.06", "0.18", "0.9"])
+@pytest.mark.parametrize("start", [date(2026, 11, 3), date(2026, 11, 30), date(2027, 2, 14)])
+@pytest.mark.parametrize("target_date", [date(2027, 3, 5), date(2029, 6, 30)])
+def test_without_chance_the_contribution_is_the_required_one(
+    rate: str, start: date, target_date: date
+) -> None:
+    debt = goal(
+        type=GoalType.DEBT_PAYOFF,
+        annual_interest_rate=Decimal(rate),
+        target_amount=SAVER.target_amount,
+        saved_amount=SAVER.saved_amount,
+        target_date=target_date,
+    )
+    scenario = replace(
+        CERTAIN,
+        start=start,
+        target_date=target_date,
+        owes=True,
+        annual_interest_rate=Decimal(rate),
+    )
+    required = required_monthly(debt, start)
+    assert required is not None
+    # Progress rounds each month's interest to the cent, futures only the answer.
+    assert abs(simulate(scenario).contributions[CHANCES[0]] - required) <= Decimal("0.01")
 
 
 @pytest.mark.parametrize("rate", ["0.06", "0.18", "0.299"])
@@ -111,7 +151,7 @@ def test_the_chance_of_a_lognormal_month_is_as_worked_out() -> None:
         CERTAIN,
         saved_amount=Decimal(11_500),
         monthly=Decimal(0),
-        target_date=months_later(START, 1),
+        target_date=date(2026, 12, 31),
         market=Estimate(0.004, 0.05),
         paths=10_000,
     )
