@@ -199,6 +199,9 @@ def test_what_is_saved_is_not_asked_for() -> None:
     plan = make_plan(goal(saved_amount=Decimal(3000)), None, TODAY)
     assert [one.number for one in steps_of(plan, StepKind.MILESTONE)] == [75, 100]
     assert make_plan(goal(saved_amount=Decimal(6000)), PROFILE, TODAY).steps == ()
+    fund = goal(type=GoalType.EMERGENCY_FUND, saved_amount=Decimal(2500))
+    levels = steps_of(make_plan(fund, PROFILE, TODAY), StepKind.SAVE_MONTH)
+    assert [one.amount for one in levels] == [5000]
 
 
 def test_an_emergency_fund_grows_by_months_of_spending() -> None:

@@ -3,7 +3,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from domain.goals.facts import GoalFacts, GoalType
@@ -182,6 +182,7 @@ def test_yen_are_required_in_whole_yen() -> None:
     assert required.as_tuple().exponent == 0
 
 
+@example(date(2026, 11, 30), date(2027, 1, 31))
 @given(days, days)
 def test_stretches_are_the_months_between_two_days_with_their_parts(
     after: date, until: date
