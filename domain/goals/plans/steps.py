@@ -52,11 +52,11 @@ class Means:
 def means_of(goal: GoalFacts, profile: ProfileFacts | None, today: date) -> Means:
     """What is needed and given a month; without a profile, what is needed is given.
 
-    An overdue goal needs all that is left at once.
+    An overdue goal goes on at its pace.
     """
     needed = required_monthly(goal, today)
     if needed is None:
-        needed = left_of(goal)
+        needed = max(pace_of(goal, today).monthly, _NOTHING)
     if profile is None:
         return Means(needed, None, _NOTHING, needed)
     most = rounded_down(profile.variable_spending * TRIMMED_SHARE, goal.currency)
@@ -83,10 +83,8 @@ def afford(goal: GoalFacts, means: Means, today: date) -> Iterator[PlanStep]:
 
 
 def _why_move(goal: GoalFacts, monthly: Decimal, today: date) -> str:
-    if goal.target_date <= today:
-        monthly, reason = pace_of(goal, today).monthly, "The target date has come."
-    else:
-        reason = f"{goal.target_date} is out of reach."
+    come = goal.target_date <= today
+    reason = "The target date has come." if come else f"{goal.target_date} is out of reach."
     reached = projected_date(goal, monthly, today)
     if reached is None:
         why = "its interest is more" if goal.annual_interest_rate else "lower the target"

@@ -179,11 +179,18 @@ def test_who_has_nothing_to_give_is_told_so() -> None:
     assert StepKind.MILESTONE not in kinds(plan)
 
 
-def test_an_overdue_goal_gets_the_date_of_its_pace() -> None:
+def test_an_overdue_goal_goes_on_at_its_pace_and_gets_the_date_of_that() -> None:
     plan = make_plan(goal(target_date=TODAY), None, TODAY)
     reason = step_of(plan, StepKind.MOVE_DATE).reason
-    assert reason.startswith("The target date has come. With 300.00 EUR a month it is reached on")
+    reached = steps_of(plan, StepKind.MILESTONE)[-1].due
+    assert reached == date(2027, 11, 21)
+    assert reason == (
+        "The target date has come. With 300.00 EUR a month it is reached on 2027-11-21: "
+        "take that date."
+    )
     assert StepKind.SET_ASIDE not in kinds(plan)
+    idle = make_plan(goal(target_date=TODAY, monthly_contribution=Decimal(0)), None, TODAY)
+    assert kinds(idle) == {StepKind.MOVE_DATE, StepKind.CHECK_IN}
 
 
 def test_a_buffer_comes_first_and_is_larger_with_dependants() -> None:
