@@ -161,6 +161,7 @@ async def _serve(
         metrics,
         timeout_seconds=settings.operation_timeout_seconds,
         gate=front.gate,
+        followers=front.followers,
         hide_suggestions=not front.hints,
     )
     sockets = WebSocketEndpoint(
@@ -172,7 +173,7 @@ async def _serve(
         messages_per_minute=settings.socket_messages_per_minute,
     )
     measure_parts(metrics, parts)
-    measure_service(metrics, shares, sockets, front.limits, front.counters)
+    measure_service(metrics, shares, sockets, front)
     measure_post(metrics, who.post)
     await _serve_metrics(stack, settings, metrics)
     health = Health({**_checks(parts), **who.checks})

@@ -7,8 +7,7 @@ from domain.connectors import ConnectorState
 from infra.mail.post import Posting
 from infra.parts import Parts
 from infra.realtime.sharing import Shares
-from infra.web.counters import Counters
-from infra.web.limits import RateLimits
+from infra.web.front import FrontDoor
 from infra.web.metrics import Metrics, Sample
 
 
@@ -50,9 +49,7 @@ def measure_parts(metrics: Metrics, parts: Parts) -> None:
     )
 
 
-def measure_service(
-    metrics: Metrics, shares: Shares, sockets: Sockets, limits: RateLimits, counters: Counters
-) -> None:
+def measure_service(metrics: Metrics, shares: Shares, sockets: Sockets, front: FrontDoor) -> None:
     """What a process has that serves clients."""
     metrics.gauge("sockets", "WebSocket clients connected.", lambda: sockets.open_sockets)
     metrics.gauge("subscribers", "Subscriptions open.", lambda: shares.subscribers)
@@ -65,11 +62,18 @@ def measure_service(
     metrics.gauge(
         "outbox_events", "Events waiting for subscribers to read them.", lambda: shares.waiting
     )
-    metrics.counter("rate_limited", "Operations refused for their rate.", lambda: limits.refused)
+    metrics.counter(
+        "rate_limited", "Operations refused for their rate.", lambda: front.limits.refused
+    )
+    metrics.counter(
+        "subscriptions_refused",
+        "Subscriptions refused because their caller has too many.",
+        lambda: front.followers.refused,
+    )
     metrics.counter(
         "rate_limit_fallbacks",
         "Requests counted in memory because Redis was away.",
-        lambda: counters.fallbacks,
+        lambda: front.counters.fallbacks,
     )
 
 

@@ -128,6 +128,12 @@ class FrontDoorSettings(BaseSettings):
         le=1_000_000,
         description="Most WebSockets and streams of events open for one viewer, per process.",
     )
+    max_subscriptions_per_viewer: int = Field(
+        default=2_000,
+        ge=1,
+        le=1_000_000,
+        description="Most subscriptions open for one viewer, or one address without a viewer, per process.",
+    )
     max_operations_per_socket: int = Field(
         default=200, ge=1, le=10_000, description="Most operations at a time on one WebSocket."
     )

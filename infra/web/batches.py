@@ -7,6 +7,7 @@ import orjson
 from graphql import GraphQLError, OperationType
 
 from infra.web.operations import Operations, Prepared, Request, RequestRefused
+from infra.web.waiting import Client
 
 NO_SUBSCRIPTIONS: Final = GraphQLError(
     "A batch takes queries and mutations alone", extensions={"code": "BAD_USER_INPUT"}
@@ -16,19 +17,25 @@ NO_SUBSCRIPTIONS: Final = GraphQLError(
 async def answer_batch(
     operations: Operations,
     requests: Sequence[Request],
-    prepare: Callable[[Request], Prepared],
-    admit: Callable[[Prepared], Awaitable[None]],
+    prepare: Callable[[Request], Awaitable[Prepared]],
+    client: Client,
     request_id: str,
 ) -> bytes:
-    """An array of whole GraphQL answers; one that is refused answers for itself alone."""
+    """An array of whole GraphQL answers, all in the time of one; one that is refused answers for itself alone.
+
+    Raises ConnectionError when the client leaves.
+    """
     answers: list[bytes] = []
+    ends = operations.ends()
     for request in requests:
         try:
-            prepared = prepare(request)
-            await admit(prepared)
+            operations.check_time(ends)
+            prepared = await prepare(request)
             if prepared.kind is OperationType.SUBSCRIPTION:
                 raise RequestRefused([NO_SUBSCRIPTIONS])
-            answers.append(await operations.answer(prepared))
+            operations.check_time(ends)
+            client.check()
+            answers.append(await client.answer(operations.answer(prepared, ends), prepared.kind))
         except RequestRefused as refused:
             errors = operations.errors(refused.errors, request_id=request_id)
             answers.append(orjson.dumps({"errors": errors}))

@@ -239,7 +239,11 @@ class Connection:
 
     async def _admit(self, offer: Offer) -> Admission:
         try:
+            if not self._entrance.knows(offer):
+                self._operations.check_credentials(self._way.address)
             return await self._entrance.admit(offer)
+        except RequestRefused as too_many:
+            raise Closed(TRY_AGAIN_LATER, str(too_many)) from too_many
         except (Unauthenticated, Forbidden):
             await self._count_refusal()
             raise

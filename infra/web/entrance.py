@@ -1,8 +1,10 @@
 """The entrance: who comes in, who stays, and who has to leave when their rights change."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
+from hashlib import sha256
 from typing import Final, Protocol
 
 import stamina
@@ -14,6 +16,7 @@ from infra.web.admission import Admission, Offer, Proof
 
 AT_A_TIME: Final = 8
 ATTEMPTS: Final = 8
+REMEMBERED: Final = 10_000
 ROUND_SECONDS: Final = 0.5
 ANYTHING: Final = RightsChange()
 
@@ -56,10 +59,28 @@ class Entrance:
         self.changes = 0
         """How many changes of rights were heard of."""
         self._turns = asyncio.Semaphore(AT_A_TIME)
+        self._known: OrderedDict[bytes, None] = OrderedDict()
 
     async def admit(self, offer: Offer) -> Admission:
         """As whom a client is let in; raises Unauthenticated, Forbidden."""
-        return await self._authentication.admit(offer)
+        try:
+            admission = await self._authentication.admit(offer)
+        except (Unauthenticated, Forbidden):
+            self._known.pop(_digest(offer), None)
+            raise
+        if offer.token is not None:
+            self._remember(_digest(offer))
+        return admission
+
+    def knows(self, offer: Offer) -> bool:
+        """Whether this was good when it came last, or is nothing to look up; it may be bad by now."""
+        return offer.token is None or _digest(offer) in self._known
+
+    def _remember(self, offer: bytes) -> None:
+        self._known[offer] = None
+        self._known.move_to_end(offer)
+        if len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
 
     def enter(self, guest: Guest, since: int | None = None) -> None:
         """Somebody stays; they hear of every change of their rights, also of those after the `changes` given."""
@@ -149,6 +170,10 @@ class Entrance:
                 async with self._turns:
                     return await self._authentication.again(proof)
         raise AssertionError
+
+
+def _digest(offer: Offer) -> bytes:
+    return sha256(f"{offer.token}\n{offer.workspace}".encode()).digest()
 
 
 async def _found(look: Awaitable[Admission]) -> Admission | str:

@@ -10,6 +10,7 @@ from infra.startup import CannotRun
 from infra.web.counters import Counters
 from infra.web.crowd import Crowd
 from infra.web.documents import Documents, Limits
+from infra.web.followers import Followers
 from infra.web.limits import RateLimits, Rates
 from infra.web.metrics import Metrics
 from infra.web.trusted import InvalidDocuments, PersistedDocuments, TrustedDocuments
@@ -25,6 +26,7 @@ class FrontDoor:
     limits: RateLimits
     gate: RateLimits | None
     crowd: Crowd
+    followers: Followers
     hints: bool
     graphiql: bool
 
@@ -67,6 +69,7 @@ def front_door(settings: Settings, schema: GraphQLSchema, scope: str = "") -> Fr
         limits,
         limits if settings.rate_limits else None,
         Crowd(settings.max_sockets, settings.max_sockets_per_viewer),
+        Followers(settings.max_subscriptions_per_viewer),
         hints=not production,
         graphiql=not production if graphiql is None else graphiql,
     )

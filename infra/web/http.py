@@ -28,10 +28,10 @@ from infra.web.parameters import (
 )
 from infra.web.requests import note_of
 from infra.web.sse import Listener, event_stream
+from infra.web.waiting import Client
 from schema.errors import STATUSES
 
 BODY_SECONDS: Final = 30.0
-STOP_SECONDS: Final = 5.0
 STALL_SECONDS: Final = 60.0
 UNAUTHORIZED: Final = 401
 UNPROCESSABLE: Final = 422
@@ -106,7 +106,16 @@ class GraphQLEndpoint:
         if isinstance(request, list):
             if not accept.accepts(JSON):
                 raise Refusal(406, f"Batches need Accept: {JSON}")
-            body = await answer_batch(self._operations, request, prepare, count, note.request_id)
+
+            async def counted(one: Request) -> Prepared:
+                prepared = prepare(one)
+                await count(prepared)
+                return prepared
+
+            async with Client(receive) as asking:
+                body = await answer_batch(
+                    self._operations, request, counted, asking, note.request_id
+                )
             await respond(send, 200, JSON, body)
             return
         prepared = prepare(request)
@@ -115,7 +124,9 @@ class GraphQLEndpoint:
         if scope["method"] == "GET" and prepared.kind is OperationType.MUTATION:
             raise Refusal(405, "Mutations need POST", allow="POST")
         if prepared.kind is not OperationType.SUBSCRIPTION and media != EVENTS:
-            await respond(send, 200, media, await self._answer(prepared, receive))
+            async with Client(receive) as asking:
+                body = await asking.answer(self._operations.answer(prepared), prepared.kind)
+            await respond(send, 200, media, body)
             return
         if not accept.accepts(EVENTS):
             raise Refusal(406, f"Subscriptions need Accept: {EVENTS}, or a WebSocket")
@@ -129,11 +140,17 @@ class GraphQLEndpoint:
             raise RequestRefused([crowded]) from full
 
     async def _admit(self, scope: Scope, headers: Headers) -> Admission:
+        client = scope.get("client")
+        address = client[0] if client else None
         try:
-            return await self._entrance.admit(offer_in(headers))
+            offer = offer_in(headers)
+            if not self._entrance.knows(offer):
+                self._operations.check_credentials(address)
+            return await self._entrance.admit(offer)
         except (Unauthenticated, Forbidden):
-            client = scope.get("client")
-            await self._operations.refused_credential(client[0] if client else None)
+            await self._operations.refused_credential(address)
+            raise
+        except RequestRefused:
             raise
         except Exception as error:
             raise RequestRefused([GraphQLError(str(error), original_error=error)]) from error
@@ -175,22 +192,6 @@ class GraphQLEndpoint:
 
         await event_stream(listener)(scope, receive, send_in_time)
 
-    async def _answer(self, prepared: Prepared, receive: Receive) -> bytes:
-        """Run to the end, unless nobody waits for a query any more."""
-        work = asyncio.ensure_future(self._operations.answer(prepared))
-        waited: set[asyncio.Future[Any]] = {work}
-        if prepared.kind is OperationType.QUERY:
-            waited.add(asyncio.ensure_future(_disconnected(receive)))
-        try:
-            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-            if work.done():
-                return work.result()
-            raise ConnectionError("The client left")
-        finally:
-            for task in waited:
-                task.cancel()
-            await asyncio.wait(waited, timeout=STOP_SECONDS)
-
     async def _refuse(
         self,
         errors: Sequence[GraphQLError],
@@ -217,11 +218,6 @@ def _status(errors: Sequence[GraphQLError], formatted: Sequence[dict[str, Any]])
         return 400
     codes = [STATUSES.get(error["extensions"]["code"], UNPROCESSABLE) for error in formatted]
     return max(codes, default=UNPROCESSABLE)
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 async def respond(

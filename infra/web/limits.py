@@ -18,7 +18,7 @@ from domain.identity import Caller
 from infra.web.counters import Counters
 from infra.web.operations import Prepared, RequestRefused
 from infra.web.selections import field_names
-from infra.web.strikes import Strikes
+from infra.web.strikes import Strikes, Waits
 
 RATE_LIMITED: Final = "RATE_LIMITED"
 MINUTE: Final = 60
@@ -106,6 +106,7 @@ class RateLimits:
         self._visits = Rate("visits", rates.sign_ins * VISITS)
         self._documents = Rate("documents", max(rates.queries // STRIKES, STRIKES))
         self._strikes = Strikes(self._documents.amount)
+        self._waits = Waits()
         self._sign_ins = (
             Rate("sign-ins", rates.sign_ins),
             Rate("sign-ins-hour", rates.sign_ins * 6, HOUR),
@@ -154,10 +155,17 @@ class RateLimits:
             raise self._refusal(standings)
         return _headers(standings)
 
+    def check_credentials(self, address: str | None) -> None:
+        """Raise RequestRefused when an address was told to send no more credentials for now."""
+        if seconds := self._waits.left(network(address)):
+            rate = self._credentials
+            raise self._refusal([Standing(rate, rate.amount + 1, seconds)])
+
     async def refused_credential(self, address: str | None) -> None:
         """Count a credential that was no good; raises RequestRefused when an address sent too many."""
         standing = await self._count(self._credentials, network(address), 1)
         if standing.spent:
+            self._waits.tell(network(address), standing.seconds)
             raise self._refusal([standing])
 
     async def visit(self, address: str | None) -> Headers:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol, cast
 
@@ -63,11 +63,21 @@ class Gate(Protocol):
     async def refused_credential(self, address: str | None) -> None:
         """Count a credential that was no good; raises RequestRefused when an address sent too many."""
 
+    def check_credentials(self, address: str | None) -> None:
+        """Raise RequestRefused when an address was told to send no more credentials for now."""
+
     def check(self, caller: Caller) -> None:
         """Raise RequestRefused when a caller sent too many documents that cannot be executed."""
 
     def strike(self, caller: Caller) -> None:
         """Count a document that cannot be executed."""
+
+
+class Followers(Protocol):
+    """What counts open subscriptions."""
+
+    def following(self, caller: Caller) -> AbstractContextManager[None]:
+        """One subscription more while it lasts; raises RequestRefused when its caller has too many."""
 
 
 class RequestRefused(Exception):
@@ -138,6 +148,7 @@ class Operations:
         compile_plain_fields: bool = True,
         timeout_seconds: float = TIMEOUT_SECONDS,
         gate: Gate | None = None,
+        followers: Followers | None = None,
         hide_suggestions: bool = False,
     ) -> None:
         self._schema = schema
@@ -149,6 +160,7 @@ class Operations:
         self._compile = compile_plain_fields
         self._timeout = timeout_seconds
         self._gate = gate
+        self._followers = followers
         self._hide_suggestions = hide_suggestions
         self._introspection = Introspection()
 
@@ -175,24 +187,40 @@ class Operations:
         """Count the operation; gives headers that say what is left, raises RequestRefused past a rate."""
         return await self._gate.admit(prepared) if self._gate else ()
 
+    def check_credentials(self, address: str | None) -> None:
+        """Raise RequestRefused when an address was told to send no more credentials for now."""
+        if self._gate:
+            self._gate.check_credentials(address)
+
     async def refused_credential(self, address: str | None) -> None:
         """Count a credential that was no good; raises RequestRefused when an address sent too many."""
         if self._gate:
             await self._gate.refused_credential(address)
 
-    async def answer(self, prepared: Prepared) -> bytes:
+    def ends(self) -> float:
+        """When on the loop's clock the time of what begins now is over."""
+        return asyncio.get_running_loop().time() + self._timeout
+
+    def check_time(self, ends: float) -> None:
+        """Raise RequestRefused when the time of a batch is over."""
+        if asyncio.get_running_loop().time() >= ends:
+            raise self._too_long("batch")
+
+    def _too_long(self, what: str) -> RequestRefused:
+        message = f"The {what} took longer than {self._timeout:g} s and was stopped"
+        return RequestRefused([GraphQLError(message, extensions={"code": "TIMEOUT"})])
+
+    async def answer(self, prepared: Prepared, batch_ends: float | None = None) -> bytes:
         """Run a query or mutation; raises RequestRefused when it takes too long, or breaks beneath GraphQL."""
         with self._metrics.operation(prepared.kind.value, prepared.name) as measured:
-            deadline = asyncio.timeout(self._timeout)
+            deadline = asyncio.timeout_at(self.ends() if batch_ends is None else batch_ends)
             try:
                 async with deadline:
                     result = await self.execute(prepared)
                 body = self.encode(prepared, result)
             except Exception as error:
                 if deadline.expired():
-                    message = f"The operation took longer than {self._timeout:g} s and was stopped"
-                    stopped = GraphQLError(message, extensions={"code": "TIMEOUT"})
-                    raise RequestRefused([stopped]) from error
+                    raise self._too_long("operation" if batch_ends is None else "batch") from error
                 raise RequestRefused([GraphQLError(str(error), original_error=error)]) from error
             measured.outcome = "errors" if result.errors else "ok"
             return body
@@ -224,13 +252,16 @@ class Operations:
 
     async def subscribe(self, prepared: Prepared) -> AsyncGenerator[list[bytes], None]:
         """Encoded events until closed; raises RequestRefused when it cannot start, Stopping with the service."""
-        stream = await _source(prepared.executor)
-        encode, shared = self._encoder(prepared), self._shared_encoder(prepared)
-        rights = _rights(prepared)
-        with self._metrics.operation(prepared.kind.value, prepared.name):
-            async with aclosing(self._shares.subscribe(rights, stream, encode, shared)) as events:
-                async for payloads in events:
-                    yield payloads
+        counted = self._followers.following(prepared.caller) if self._followers else nullcontext()
+        with counted:
+            stream = await _source(prepared.executor)
+            encode, shared = self._encoder(prepared), self._shared_encoder(prepared)
+            rights = _rights(prepared)
+            with self._metrics.operation(prepared.kind.value, prepared.name):
+                live = self._shares.subscribe(rights, stream, encode, shared)
+                async with aclosing(live) as events:
+                    async for payloads in events:
+                        yield payloads
 
     async def again(self, prepared: Prepared, caller: Caller) -> None:
         """Let a subscription go on as its caller is by now; raises RequestRefused when they may not have it."""

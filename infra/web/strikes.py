@@ -11,6 +11,24 @@ WINDOW_SECONDS: Final = 60.0
 REMEMBERED: Final = 10_000
 
 
+class Waits:
+    """Who was told to wait, and for how long."""
+
+    def __init__(self) -> None:
+        self._ends: dict[str, float] = {}
+
+    def tell(self, who: str, seconds: int) -> None:
+        """They have to wait so many seconds."""
+        self._ends.pop(who, None)
+        self._ends[who] = time.monotonic() + seconds
+        if len(self._ends) > REMEMBERED:
+            del self._ends[next(iter(self._ends))]  # who was told the longest ago
+
+    def left(self, who: str) -> int:
+        """For how many seconds they still have to wait; 0 when they have not."""
+        return max(math.ceil(self._ends.get(who, 0.0) - time.monotonic()), 0)
+
+
 class Strikes:
     """Counts strikes in windows of a minute; who has `most` is out until theirs ends."""
 

@@ -204,6 +204,61 @@ async def test_an_address_that_sends_bad_credentials_for_long_is_told_to_wait(
     assert "retry-after" in answers[2].headers
 
 
+class OneGood(Anybody):
+    """Lets in who offers one of the good tokens, and counts the look-ups."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.good = {"good", "fresh"}
+        self.looks: list[str | None] = []
+
+    async def admit(self, offer: Offer) -> Admission:
+        self.looks.append(offer.token)
+        if offer.token not in self.good:
+            raise Unauthenticated("unknown key")
+        return Admission(caller())
+
+
+async def offer(app: Any, token: str, address: str = "198.51.100.9") -> int:
+    transport = httpx.ASGITransport(app=app, client=(address, 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://penstock.test") as http:
+        headers = {"authorization": f"Bearer {token}"}
+        return (await http.post("/graphql", json=QUERY, headers=headers)).status_code
+
+
+async def test_an_address_told_to_wait_has_no_credential_looked_up_but_those_that_were_good(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    door = OneGood()
+    app = application(gate=gate(queries=2), authentication=door)
+    tokens = ["good", "bad1", "bad2", "bad3", "bad4", "fresh", "good"]
+    assert [await offer(app, token) for token in tokens] == [200, 401, 401, 429, 429, 429, 200]
+    assert door.looks == ["good", "bad1", "bad2", "bad3", "good"]
+    assert await offer(app, "bad5", address="198.51.100.8") == 401
+    door.good.remove("good")
+    door.looks.clear()
+    assert [await offer(app, "good") for _ in range(2)] == [429, 429]
+    assert door.looks == ["good"]
+    now = time.monotonic()
+    monkeypatch.setattr("infra.web.strikes.time.monotonic", lambda: now + 61)
+    assert await offer(app, "fresh") == 200
+
+
+async def test_sockets_of_an_address_told_to_wait_are_not_let_in_nor_looked_up() -> None:
+    door = OneGood()
+    app = application(gate=gate(queries=1), authentication=door)
+    codes = []
+    async with served(app) as url:
+        for token in ("bad1", "bad2", "bad3"):
+            async with dialling(url, "graphql-transport-ws") as wire:
+                await wire.send(
+                    type="connection_init", payload={"authorization": f"Bearer {token}"}
+                )
+                codes.append((await wire.closed())[0])
+    assert codes == [4403, 1013, 1013]
+    assert door.looks == ["bad1", "bad2"]
+
+
 async def test_strangers_send_no_large_bodies() -> None:
     large = {"query": "{ __typename }", "variables": {"a": "x" * STRANGERS_BYTES}}
     assert statuses(await ask(application(), large)) == [413]
