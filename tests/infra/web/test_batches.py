@@ -8,9 +8,11 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from domain.identity import Caller
 from infra.web.documents import Documents, Limits
+from infra.web.operations import Request, RequestRefused
 from tests.infra.web.sample import SCHEMA, World
-from tests.infra.web.serving import application, client, served
+from tests.infra.web.serving import application, client, operations, served
 
 QUERY = {"query": "query Q($t: String!) { echo(text: $t) }"}
 
@@ -56,6 +58,14 @@ async def test_operations_run_one_after_the_other_in_the_time_of_one() -> None:
     for stopped in (slow, late):
         assert stopped["errors"][0]["extensions"]["code"] == "TIMEOUT"
         assert "batch" in stopped["errors"][0]["message"]
+
+
+async def test_an_operation_has_what_is_left_of_its_batchs_time() -> None:
+    served_ = operations(World())
+    prepared = served_.prepare(Request("{ waits }"), Caller(None, "r"))
+    async with asyncio.timeout(5):
+        with pytest.raises(RequestRefused, match="batch took longer"):
+            await served_.answer(prepared, asyncio.get_running_loop().time() + 0.01)
 
 
 async def answered(body: Any, world: World, **options: Any) -> list[dict[str, Any]]:
