@@ -31,7 +31,8 @@ end $$
 _DROP = """
 do $$ begin
     drop role if exists {role};
-exception when dependent_objects_still_exist or insufficient_privilege or object_in_use then
+exception when dependent_objects_still_exist or insufficient_privilege or object_in_use
+    or internal_error then  -- the last: a database that needs it is being dropped just now
     null;  -- another database of this server needs it
 end $$
 """
